@@ -1,0 +1,202 @@
+"""Documents to bytes and back: strict, bounded, and sealed with a checksum."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from zlake import limits
+from zlake.errors import CorruptObjectError, FormatError, UnsupportedFormatError
+from zlake.format import conventions
+from zlake.format import documents as d
+from zlake.format.checks import Breach, Unknown, check_document
+from zlake.format.seal import BARE_PREFIX, GROUP_PREFIX, PLACEHOLDER, check_seal, seal
+
+T = TypeVar("T", bound=Struct)
+
+_QUOTED: Final = re.compile(rb'"[^"]*"')
+_NOT_NESTING: Final = bytes(sorted(set(range(256)) - set(b'[]{}"')))
+
+
+class _Attributes(Struct, Generic[T], frozen=True):
+    """Attributes of a document's group: ours, and those for other tools, which are ignored."""
+
+    crc32c: str
+    zlake: T
+
+
+class _Group(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
+    """A document that is a Zarr group."""
+
+    zarr_format: Literal[3]
+    node_type: Literal["group"]
+    attributes: _Attributes[T]
+
+
+class _Bare(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
+    """A document that is no Zarr node: a ref."""
+
+    crc32c: str
+    zlake: T
+
+
+class _Header(Struct, frozen=True):
+    """What every document of every version says about itself."""
+
+    document: str = ""
+    format_version: int = 1
+
+
+_BARE: Final = (d.Ref, d.Tag)
+_GROUPS: Final = (d.Root, d.Snapshot, d.HistoryPage, d.InfoObject)
+_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
+    **{kind: msgspec.json.Decoder(_Bare[kind]) for kind in _BARE},  # type: ignore[valid-type]
+    **{kind: msgspec.json.Decoder(_Group[kind]) for kind in _GROUPS},  # type: ignore[valid-type]
+}
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def encode(document: d.Document) -> bytes:
+    """Return the bytes of a document's object, sealed.
+
+    Raises
+    ------
+    FormatError
+        If the document breaks a rule of the format, so that `decode` would refuse it; the message says which.
+    """
+    kind = type(document)
+    if kind not in _DECODERS:
+        raise TypeError(f"{kind.__name__} is not a document of its own")
+    try:
+        body = _ENCODER.encode(document)
+        if kind in _BARE:
+            data = b'%b%b","zlake":%b}' % (BARE_PREFIX, PLACEHOLDER, body)
+        else:
+            others = _ENCODER.encode(_other_attributes(document))[1:-1]
+            data = b'%b%b","zlake":%b%b%b}}' % (GROUP_PREFIX, PLACEHOLDER, body, b"," if others else b"", others)
+        _check_bounds(data, kind)
+        back = _parse(kind, data)
+    except Breach as error:
+        raise FormatError(f"this {kind.__name__.lower()} cannot be written: {error}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FormatError(f"this {kind.__name__.lower()} cannot be written: {error}") from error
+    if back != document:
+        raise FormatError(
+            f"this {kind.__name__.lower()} cannot be written: it holds values that JSON does not keep (NaN, tuples or "
+            "keys other than text, in info or options)"
+        )
+    return seal(data)
+
+
+def decode(kind: type[T], data: bytes, *, where: str, expected_id: str | None = None) -> T:
+    """Return the document in an object's bytes.
+
+    Parameters
+    ----------
+    kind
+        The struct that the object must hold.
+    data
+        All bytes of the object.
+    where
+        Key or URL of the object, for messages.
+    expected_id
+        The id that the document must carry, where it has one: that of its key.
+
+    Raises
+    ------
+    CorruptObjectError
+        If the bytes are no intact document of this kind, or break a rule of the format.
+    UnsupportedFormatError
+        If the document is of a newer format version or needs a feature that this package lacks.
+    """
+    if len(data) > _most_bytes(kind):
+        raise CorruptObjectError(f"{where} has {len(data)} bytes; a document has at most {_most_bytes(kind)}")
+    check_seal(data, where)
+    try:
+        _check_bounds(data, kind)
+        _check_kind(kind, data, where)
+        document = _parse(kind, data)
+    except Unknown as error:
+        raise UnsupportedFormatError(f"{where}: {error}; upgrade zlake") from None
+    except (UnsupportedFormatError, CorruptObjectError):
+        raise
+    except (ValueError, RecursionError) as error:
+        raise CorruptObjectError(f"{where} breaks the format: {error}") from error
+    if expected_id is not None and getattr(document, "id", expected_id) != expected_id:
+        raise CorruptObjectError(f"{where} holds the document {document.id!r}")  # type: ignore[attr-defined]
+    return document
+
+
+def _parse(kind: type[T], data: bytes) -> T:
+    envelope = _DECODERS[kind].decode(data)
+    document: T = envelope.zlake if kind in _BARE else envelope.attributes.zlake
+    check_document(document)
+    return document
+
+
+def _check_kind(kind: type[Struct], data: bytes, where: str) -> None:
+    """Check that the document says it is of this kind and of a version that we know."""
+    tag = kind.__struct_config__.tag
+    prefix = BARE_PREFIX if kind in _BARE else GROUP_PREFIX
+    after = len(prefix) + 8
+    if data.startswith(prefix) and data.startswith(b'","zlake":{"document":"%b"' % str(tag).encode(), after):
+        if kind is not d.Root:
+            return
+    header = _header(data)
+    name, _, version = header.document.partition("/")
+    expected = str(tag).partition("/")[0]
+    if kind is d.Root and header.format_version > d.FORMAT_VERSION:
+        raise UnsupportedFormatError(
+            f"{where} is of format version {header.format_version}; this zlake reads up to {d.FORMAT_VERSION}: upgrade zlake"
+        )
+    if name == expected and version.isdigit() and version != "1":
+        raise UnsupportedFormatError(
+            f"{where} is a {expected} document of version {version}; this zlake reads version 1: upgrade zlake"
+        )
+    if header.document != tag:
+        raise CorruptObjectError(f"{where} holds a document {header.document!r:.80}, not {tag!r}")
+
+
+def _header(data: bytes) -> _Header:
+    """Return what a document of any kind and version says about itself."""
+    if data.startswith(BARE_PREFIX):
+        bare: _Bare[_Header] = msgspec.json.decode(data, type=_Bare[_Header])
+        return bare.zlake
+    group: _Group[_Header] = msgspec.json.decode(data, type=_Group[_Header])
+    return group.attributes.zlake
+
+
+def _check_bounds(data: bytes, kind: type[Struct]) -> None:
+    """Bound the size and the nesting before anything is parsed.
+
+    The parser recurses in C, where only the interpreter's recursion limit, which users raise, guards the stack.
+    """
+    if len(data) > _most_bytes(kind):
+        raise Breach(f"{len(data)} bytes are more than the {_most_bytes(kind)} that a document may have")
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    nesting = data.translate(None, _NOT_NESTING).replace(b'""', b"")  # most strings hold no brackets
+    if b'"' in nesting:
+        nesting = _QUOTED.sub(b"", data.translate(None, _NOT_NESTING))
+    for _ in range(limits.MAX_DEPTH):
+        if not nesting:
+            return
+        nesting = nesting.replace(b"[]", b"").replace(b"{}", b"")
+    if nesting:
+        raise Breach(f"its brackets do not match, or nest deeper than {limits.MAX_DEPTH}")
+
+
+def _most_bytes(kind: type[Struct]) -> int:
+    return limits.INFO_BYTES if kind is d.InfoObject else limits.DOCUMENT_BYTES
+
+
+def _other_attributes(document: d.Document) -> dict[str, Any]:
+    """Return the plain attributes that repeat the document for other tools."""
+    if isinstance(document, d.Root):
+        return conventions.dataset_attributes(document)
+    if isinstance(document, d.Snapshot):
+        return conventions.commit_attributes(document)
+    return {}

@@ -1,0 +1,266 @@
+"""The documents of the format as frozen structs, named as in the specification.
+
+No I/O and no NumPy here: a document is what JSON can say. `zlake.format.codec` turns them to bytes and back, and
+`zlake.format.checks` holds the rules that bind several fields together. What a single field may be is written here,
+and from here flows into the JSON Schemas.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from zlake import limits
+
+FORMAT_VERSION: Final = 1
+"""The version of the format that this package writes, and the newest that it reads."""
+
+FEATURES: Final[frozenset[str]] = frozenset()
+"""Names of the optional features that this package knows; version 1 defines none."""
+
+CODECS: Final = ("raw", "zstd", "blosc", "gzip")
+"""Codec chains of ``values-data`` by name."""
+
+DTYPES: Final = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64", "complex64", "complex128"),
+)
+"""Core Zarr data types: the only ones that a segment holds."""
+
+MAX_COUNT: Final = 2**53 - 1
+"""Largest count, length or size: every JSON parser reads it exactly."""
+MAX_SAMPLE_ID: Final = 2**64 - 1
+
+Id = Annotated[str, Meta(pattern="^[a-z2-7]{26}$", min_length=26, max_length=26)]
+IdOrEmpty = Annotated[str, Meta(pattern="^([a-z2-7]{26})?$", max_length=26)]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+Rank = Annotated[int, Meta(ge=0, le=limits.MAX_NDIM)]
+SampleId = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, lt=253_402_300_800)]
+Name = Annotated[str, Meta(min_length=1, max_length=limits.MAX_NAME_BYTES)]
+Word = Annotated[str, Meta(pattern="^[A-Za-z0-9_.+-]+$", min_length=1, max_length=64)]
+Author = Annotated[str, Meta(max_length=limits.MAX_AUTHOR_BYTES)]
+Message = Annotated[str, Meta(max_length=limits.MAX_MESSAGE_BYTES)]
+Parents = Annotated[tuple[Id, ...], Meta(max_length=limits.MAX_PARENTS)]
+
+
+class Root(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="root/1"):
+    """The root document, ``zarr.json`` of the dataset: written once, never changed."""
+
+    format_version: Annotated[int, Meta(ge=1, le=FORMAT_VERSION)]
+    dataset_id: Id
+    created: Seconds
+    """Seconds since the epoch."""
+    features: tuple[Word, ...] = ()
+    """Names of features that a reader must know to read this dataset."""
+
+
+class Ref(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="branch/1"):
+    """A branch, ``refs/branches/<name>.json``: the only mutable object, replaced by compare-and-swap."""
+
+    commit: Id | None
+    """Newest commit, or None before the first."""
+    staged: Id | None
+    """Id of the staged snapshot on top of ``commit``, or None if nothing is staged."""
+    sequence: Count
+    """Counts the swaps of this branch."""
+    write_id: Id
+    """Makes the bytes of each swap unique, so that a writer recognises its own."""
+
+
+class Tag(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="tag/1"):
+    """A tag, ``refs/tags/<name>.json``: created once; a tombstone when deleted."""
+
+    commit: Id
+    write_id: Id
+    deleted: bool = False
+
+
+class SegmentTensor(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One tensor in one segment: everything needed to open its arrays without a request."""
+
+    segment: Id
+    """Segment id."""
+    layout: Literal["dense", "ragged", "encoded"]
+    rows: Positive
+    """Rows (samples) of the tensor in this segment; the length of ``ids``."""
+    elements: Count
+    """Length of axis 0 of ``values-data``: items if dense, elements if ragged, bytes if encoded."""
+    inner: Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=limits.MAX_NDIM + 1)]
+    """Inner chunk shape of ``values-data`` (the chunk shape itself where there is no shard)."""
+    codec: Word = "raw"
+    """Codec chain of ``values-data`` by name: ``raw`` (bytes, crc32c), ``zstd``, ``blosc``, ``gzip`` (each then crc32c)."""
+    shape: Annotated[tuple[Count, ...], Meta(max_length=limits.MAX_NDIM)] = ()
+    """Sample shape of a dense tensor; empty otherwise."""
+    shard: Annotated[tuple[Positive, ...], Meta(max_length=limits.MAX_NDIM + 1)] = ()
+    """Shard shape of ``values-data``; empty where the array is not sharded."""
+    items: Annotated[int, Meta(ge=-1, le=MAX_COUNT)] = -1
+    """Items of a sequence tensor (the rows of values, offsets and shapes); -1 if the tensor is no sequence."""
+    shapes: Rank = 0
+    """Rank of the samples in ``shape-data``; 0 where there is no such array."""
+    sidecar: Count = 0
+    """Chunk length, in rows, of ids, offsets, shapes and sequence offsets; 0 where each is one chunk."""
+    id_start: Annotated[int, Meta(ge=-1)] = -1
+    """First sample id where ids count up by one, so that ``ids`` need not be read; else -1."""
+    bytes: Count = 0
+    """Stored bytes of all objects of this tensor in this segment."""
+
+
+class Extent(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Contiguous rows ``[start, start + count)`` of the segment at ``segment`` in the table beside it."""
+
+    segment: Count
+    start: Count
+    count: Positive
+
+
+class ExtentPage(Struct, frozen=True, forbid_unknown_fields=True):
+    """A page of an extent map: an immutable object ``pages/<id>`` that commits share."""
+
+    id: Id
+    rows: Positive
+    extents: Annotated[int, Meta(ge=1, le=limits.PAGE_EXTENTS)]
+    bytes: Count
+    """Stored bytes of the segments first named in this page."""
+
+
+class ExtentTable(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The extent map of a tensor: its segments and extents inline, or the pages that hold them, in row order."""
+
+    segments: Annotated[tuple[SegmentTensor, ...], Meta(max_length=limits.INLINE_EXTENTS)] = ()
+    extents: Annotated[tuple[Extent, ...], Meta(max_length=limits.INLINE_EXTENTS)] = ()
+    pages: tuple[ExtentPage, ...] = ()
+    """Where given, ``segments`` and ``extents`` are empty."""
+
+
+class Info(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A user's dictionary: inline, or in an object ``pages/<object>`` of its own where it is large."""
+
+    value: dict[str, Any] = {}
+    object: IdOrEmpty = ""
+
+
+class TensorState(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One tensor at one version: its schema and its extent map."""
+
+    name: Name
+    """Full name; groups are separated by ``/``."""
+    key: Id
+    """Random id that never changes; the name of the tensor's sub-group in every segment."""
+    htype: Annotated[str, Meta(pattern="^[A-Za-z0-9_.\\[\\]-]+$", min_length=1, max_length=64)]
+    dtype: Annotated[str, Meta(max_length=16)] | None
+    """NumPy name (``float32``), or None until the first sample decides."""
+    length: Count
+    extents: ExtentTable
+    ndim: Rank | None = None
+    """Rank of the samples, or None until the first sample decides."""
+    sample_compression: Word | None = None
+    chunk_compression: Word | None = None
+    sequence: bool = False
+    info: Info = Info()
+    options: dict[str, Any] = {}
+    """Further settings of the tensor: ``hidden``, ``tiling_threshold``, ``schema`` (json), …"""
+
+
+class IdRuns(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A set of sample ids as sorted runs (first id, count), or the page that holds them."""
+
+    runs: Annotated[tuple[tuple[SampleId, Positive], ...], Meta(max_length=limits.INLINE_IDS)] = ()
+    page: IdOrEmpty = ""
+    count: Count = 0
+    """Number of ids in the set; may be left out where the runs are here."""
+
+
+class TensorDiff(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a commit changed in one tensor against its first parent."""
+
+    key: Id
+    created: bool = False
+    deleted: bool = False
+    cleared: bool = False
+    info_updated: bool = False
+    renamed_from: Annotated[str, Meta(max_length=limits.MAX_NAME_BYTES)] = ""
+    appended: IdRuns = IdRuns()
+    updated: IdRuns = IdRuns()
+    removed: IdRuns = IdRuns()
+
+
+class Diff(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The diff manifest of a snapshot."""
+
+    tensors: tuple[TensorDiff, ...] = ()
+    info_updated: bool = False
+    groups_created: tuple[Name, ...] = ()
+    groups_deleted: tuple[Name, ...] = ()
+
+
+class CommitBrief(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One commit as ``log`` shows it."""
+
+    id: Id
+    parents: Parents
+    author: Author
+    time: Seconds
+    """Seconds since the epoch."""
+    message: Message
+
+
+class HistoryPage(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="history/1"):
+    """Older ancestors, newest first, and the page before them."""
+
+    commits: Annotated[tuple[CommitBrief, ...], Meta(min_length=1, max_length=limits.HISTORY_PAGE_COMMITS)]
+    previous: Id | None
+
+
+class InfoObject(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="info/1"):
+    """A large user's dictionary in an object of its own, ``pages/<id>/zarr.json``."""
+
+    value: dict[str, Any]
+
+
+class Snapshot(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="document", tag="snapshot/1"
+):
+    """A commit, or the staged state of a branch: ``commits/<id>/zarr.json``. Immutable."""
+
+    id: Id
+    kind: Literal["commit", "staged"]
+    write_id: Id
+    parents: Parents
+    """Commits this one follows; of a staged snapshot, the commit it is staged on (none before the first)."""
+    time: Seconds
+    author: Author = ""
+    message: Message = ""
+    tensors: Annotated[tuple[TensorState, ...], Meta(max_length=limits.MAX_TENSORS)] = ()
+    groups: Annotated[tuple[Name, ...], Meta(max_length=limits.MAX_TENSORS)] = ()
+    info: Info = Info()
+    diff: Diff = Diff()
+    recent: Annotated[tuple[CommitBrief, ...], Meta(max_length=limits.RECENT_COMMITS)] = ()
+    """Newest ancestors first, at most 16, without this commit itself."""
+    history: Id | None = None
+    """Newest history page, of the ancestors before ``recent``."""
+    generation: Count = 0
+    """Commits between the root of history and this one, counted along first parents; 1 for the first commit."""
+
+
+class ExtentPageHead(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="extent-page/1"
+):
+    """What a page of extents says beside its array: how many rows they hold, and the segments they name."""
+
+    rows: Positive
+    segments: Annotated[tuple[SegmentTensor, ...], Meta(min_length=1, max_length=limits.PAGE_EXTENTS)]
+
+
+class IdPageHead(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="id-page/1"):
+    """What a page of sample id runs says beside its array: how many ids they hold."""
+
+    count: Positive
+
+
+Document = Root | Ref | Tag | Snapshot | HistoryPage | InfoObject
+
+UNSET = msgspec.UNSET

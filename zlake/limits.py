@@ -1,0 +1,69 @@
+"""Every number that bounds what zlake writes, reads or believes, in one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# What a writer aims at (bytes before compression unless said otherwise).
+INNER_CHUNK_BYTES: Final = 256 * KIB
+"""Target size of an inner chunk, the unit of reading."""
+SHARD_BYTES: Final = 32 * MIB
+"""Target size of a shard, the unit of writing."""
+SIDECAR_CHUNK_BYTES: Final = MIB
+"""Largest chunk of ids, offsets and shapes; sidecars are never sharded, so one request reads one chunk."""
+FLUSH_BYTES: Final = 128 * MIB
+"""Buffered bytes per dataset at which a ``with`` block flushes by itself."""
+TILING_THRESHOLD_BYTES: Final = 16 * MIB
+"""A raw sample larger than this gets a segment entry of its own, chunked along every axis."""
+NODE_METADATA_BYTES: Final = MIB
+"""Segments with at least this payload also write a ``zarr.json`` for every node below them."""
+COALESCE_FACTOR: Final = 4
+"""How many neighbouring small segments of one size tier are merged into one."""
+
+# What a document may hold.
+DOCUMENT_BYTES: Final = 1 * MIB
+"""A document that is larger is neither written nor parsed."""
+INLINE_EXTENTS: Final = 1024
+"""Extents of one tensor that stay inside the commit document; more go to pages."""
+PAGE_EXTENTS: Final = 16_384
+"""Extents in one page."""
+INLINE_INFO_BYTES: Final = 4 * KIB
+"""Info larger than this lies in an object of its own."""
+INLINE_IDS: Final = 1024
+"""Runs of sample ids in a diff manifest; more go to a page."""
+RECENT_COMMITS: Final = 16
+"""Ancestors named inside a commit document."""
+HISTORY_PAGE_COMMITS: Final = 64
+"""Ancestors named in one history page."""
+INFO_BYTES: Final = 16 * MIB
+"""Largest object that holds one user's dictionary alone."""
+MAX_DEPTH: Final = 64
+"""Nesting of brackets in a document."""
+MAX_PARENTS: Final = 16
+"""Commits that one commit can follow."""
+MAX_AUTHOR_BYTES: Final = 1 * KIB
+MAX_MESSAGE_BYTES: Final = 8 * KIB
+"""Of an author or message written as a JSON string: a history page repeats 64 of them."""
+ID_PAGE_CHUNK: Final = 1024 * 1024
+"""Runs of sample ids in one chunk of a page of ids."""
+
+# What a reader believes.
+MAX_NDIM: Final = 31
+MAX_CHUNK_ELEMENTS: Final = 1024 * MIB
+"""Elements of one inner chunk."""
+MAX_SHARD_CHUNKS: Final = 1024 * 1024
+"""Inner chunks of one shard; its index takes 16 bytes for each."""
+MAX_NAME_BYTES: Final = 255
+MAX_KEY_BYTES: Final = 1024
+MAX_TENSORS: Final = 4096
+MAX_DECODED_SAMPLE_BYTES: Final = 4096 * MIB
+"""A sample whose header claims more than this is refused before it is decoded."""
+
+# What a process spends.
+CACHE_BYTES: Final = 512 * MIB
+DISK_CACHE_BYTES: Final = 4096 * MIB
+READS_IN_FLIGHT: Final = 64
+WRITES_IN_FLIGHT: Final = 16
