@@ -47,8 +47,10 @@ MAX_PARENTS: Final = 16
 MAX_AUTHOR_BYTES: Final = 1 * KIB
 MAX_MESSAGE_BYTES: Final = 8 * KIB
 """Of an author or message written as a JSON string: a history page repeats 64 of them."""
-ID_PAGE_CHUNK: Final = 1024 * 1024
-"""Runs of sample ids in one chunk of a page of ids."""
+PAGE_TABLE_BYTES: Final = 768 * KIB
+"""Segment table of one page of extents, as JSON."""
+ID_PAGE_RUNS: Final = 16 * 1024 * 1024
+"""Runs of sample ids in one page."""
 
 # What a reader believes.
 MAX_NDIM: Final = 31

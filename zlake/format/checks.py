@@ -1,6 +1,6 @@
 """The rules of the format that bind several fields together: what a type alone cannot say.
 
-Each function raises `Breach` with a sentence that starts with the place in the document. `zlake.format.codec` adds
+Each function raises `BreachError` with a sentence that starts with the place in the document. `zlake.format.codec` adds
 which object it was.
 """
 
@@ -17,11 +17,11 @@ from zlake.format import documents as d
 from zlake.format.names import name_problem
 
 
-class Breach(ValueError):
+class BreachError(ValueError):
     """A document breaks a rule of the format."""
 
 
-class Unknown(ValueError):
+class UnknownError(ValueError):
     """A document needs something that this version does not know."""
 
 
@@ -36,7 +36,7 @@ def check_root(root: d.Root) -> None:
     """Refuse features that this package does not know."""
     unknown = [name for name in root.features if name not in d.FEATURES]
     if unknown:
-        raise Unknown(f"feature {unknown[0]!r} is needed to read it")
+        raise UnknownError(f"feature {unknown[0]!r} is needed to read it")
     _distinct(root.features, "features")
 
 
@@ -44,11 +44,11 @@ def check_snapshot(snapshot: d.Snapshot) -> None:
     """Check a snapshot as a whole."""
     commit = snapshot.kind == "commit"
     if commit and snapshot.generation < 1:
-        raise Breach("generation: a commit counts at least itself, so it is 1 or more")
+        raise BreachError("generation: a commit counts at least itself, so it is 1 or more")
     if not commit and len(snapshot.parents) > 1:
-        raise Breach(f"parents: a staged snapshot lies on one commit, not on {len(snapshot.parents)}")
+        raise BreachError(f"parents: a staged snapshot lies on one commit, not on {len(snapshot.parents)}")
     if snapshot.id in snapshot.parents:
-        raise Breach("parents: a snapshot cannot follow itself")
+        raise BreachError("parents: a snapshot cannot follow itself")
     _distinct(snapshot.parents, "parents")
     _check_text(snapshot.author, "author", limits.MAX_AUTHOR_BYTES)
     _check_text(snapshot.message, "message", limits.MAX_MESSAGE_BYTES)
@@ -57,8 +57,8 @@ def check_snapshot(snapshot: d.Snapshot) -> None:
     for i, tensor in enumerate(snapshot.tensors):
         try:
             check_tensor(tensor)
-        except Breach as error:
-            raise Breach(f"tensors[{i}].{error}") from None
+        except BreachError as error:
+            raise BreachError(f"tensors[{i}].{error}") from None
     _check_diff(snapshot.diff)
     _check_briefs(snapshot.recent, "recent")
 
@@ -71,24 +71,24 @@ def check_history(page: d.HistoryPage) -> None:
 def check_tensor(tensor: d.TensorState) -> None:
     """Check one tensor: its schema, and that its extents add up."""
     if tensor.dtype is not None and tensor.dtype not in d.DTYPES:
-        raise Breach(f"dtype: {tensor.dtype!r} is no core Zarr data type ({', '.join(d.DTYPES)})")
+        raise BreachError(f"dtype: {tensor.dtype!r} is no core Zarr data type ({', '.join(d.DTYPES)})")
     _check_info(tensor.info, "info")
     table = tensor.extents
     if table.pages:
         if table.extents or table.segments:
-            raise Breach("extents: an extent map is either inline or in pages, not both")
+            raise BreachError("extents: an extent map is either inline or in pages, not both")
         rows = sum(page.rows for page in table.pages)
         _distinct([page.id for page in table.pages], "extents.pages")
     else:
         rows = check_extents(table.segments, table.extents)
     if rows != tensor.length:
-        raise Breach(f"length: it says {tensor.length} rows, but the extents hold {rows}")
+        raise BreachError(f"length: it says {tensor.length} rows, but the extents hold {rows}")
     for i, segment in enumerate(table.segments):
         if (segment.items >= 0) != tensor.sequence:
-            raise Breach(f"extents.segments[{i}].items: {segment.items} goes with a sequence tensor only")
-        if tensor.ndim is not None and segment.layout == "dense" and not tensor.sequence:
-            if len(segment.shape) != tensor.ndim:
-                raise Breach(f"extents.segments[{i}].shape: {list(segment.shape)} has not rank {tensor.ndim}")
+            raise BreachError(f"extents.segments[{i}].items: {segment.items} goes with a sequence tensor only")
+        ranked = tensor.ndim is not None and segment.layout == "dense" and not tensor.sequence
+        if ranked and len(segment.shape) != tensor.ndim:
+            raise BreachError(f"extents.segments[{i}].shape: {list(segment.shape)} has not rank {tensor.ndim}")
 
 
 def check_extents(segments: Sequence[d.SegmentTensor], extents: Sequence[d.Extent]) -> int:
@@ -100,9 +100,9 @@ def check_extents(segments: Sequence[d.SegmentTensor], extents: Sequence[d.Exten
     for i, extent in enumerate(extents):
         segment, start, count = extent.segment, extent.start, extent.count
         if segment >= known:
-            raise Breach(f"extents.extents[{i}]: segment {segment} is not in a table of {known}")
+            raise BreachError(f"extents.extents[{i}]: segment {segment} is not in a table of {known}")
         if start + count > rows[segment]:
-            raise Breach(
+            raise BreachError(
                 f"extents.extents[{i}]: rows [{start}, {start + count}) are not in a segment of {rows[segment]} rows"
             )
         total += count
@@ -115,13 +115,13 @@ def check_segments(segments: Sequence[d.SegmentTensor]) -> None:
     for i, segment in enumerate(segments):
         problem = segment_problem(segment)
         if problem:
-            raise Breach(f"extents.segments[{i}].{problem}")
+            raise BreachError(f"extents.segments[{i}].{problem}")
 
 
 def segment_problem(segment: d.SegmentTensor) -> str:
     """Return what is wrong with one entry of a segment table, or an empty string."""
     if segment.codec not in d.CODECS:
-        raise Unknown(f"codec {segment.codec!r} is needed to read it")
+        raise UnknownError(f"codec {segment.codec!r} is needed to read it")
     dense = segment.layout == "dense"
     items = segment.rows if segment.items < 0 else segment.items
     if dense and segment.elements != items:
@@ -158,7 +158,7 @@ def _check_names(snapshot: d.Snapshot) -> None:
         for i, name in enumerate(group):
             problem = name_problem(name)
             if problem:
-                raise Breach(f"{field}[{i}]: {name!r} cannot be a name: {problem}")
+                raise BreachError(f"{field}[{i}]: {name!r} cannot be a name: {problem}")
         _distinct(group, field)
     _distinct([tensor.key for tensor in snapshot.tensors], "tensors")
     taken = set(names)
@@ -166,11 +166,11 @@ def _check_names(snapshot: d.Snapshot) -> None:
         parent = name.rpartition("/")[0]
         while parent:
             if parent in taken:
-                raise Breach(f"tensors: {name!r} cannot lie inside {parent!r}, which is a tensor")
+                raise BreachError(f"tensors: {name!r} cannot lie inside {parent!r}, which is a tensor")
             parent = parent.rpartition("/")[0]
     for name in snapshot.groups:
         if name in taken:
-            raise Breach(f"groups: {name!r} is a tensor too")
+            raise BreachError(f"groups: {name!r} is a tensor too")
 
 
 def _check_diff(diff: d.Diff) -> None:
@@ -179,11 +179,11 @@ def _check_diff(diff: d.Diff) -> None:
         for name in group:
             problem = name_problem(name)
             if problem:
-                raise Breach(f"diff.{field}: {name!r} cannot be a name: {problem}")
+                raise BreachError(f"diff.{field}: {name!r} cannot be a name: {problem}")
         _distinct(group, f"diff.{field}")
     for i, tensor in enumerate(diff.tensors):
         if tensor.renamed_from and name_problem(tensor.renamed_from):
-            raise Breach(f"diff.tensors[{i}].renamed_from: {name_problem(tensor.renamed_from)}")
+            raise BreachError(f"diff.tensors[{i}].renamed_from: {name_problem(tensor.renamed_from)}")
         for field in ("appended", "updated", "removed"):
             _check_runs(getattr(tensor, field), f"diff.tensors[{i}].{field}")
 
@@ -192,18 +192,18 @@ def _check_runs(ids: d.IdRuns, where: str) -> None:
     """Check that runs of ids are sorted, do not overlap, and are as many as they say."""
     if ids.page:
         if ids.runs or not ids.count:
-            raise Breach(f"{where}: a page of ids goes with its count and without runs")
+            raise BreachError(f"{where}: a page of ids goes with its count and without runs")
         return
     total, end = 0, 0
     for start, count in ids.runs:
         if start < end:
-            raise Breach(f"{where}.runs: a run from {start} follows one that ends before {end}")
+            raise BreachError(f"{where}.runs: a run from {start} follows one that ends before {end}")
         end = start + count
         total += count
     if end > d.MAX_SAMPLE_ID + 1:
-        raise Breach(f"{where}.runs: ids must be below 2**64")
+        raise BreachError(f"{where}.runs: ids must be below 2**64")
     if ids.count not in (0, total):
-        raise Breach(f"{where}.count: it says {ids.count} ids, but the runs hold {total}")
+        raise BreachError(f"{where}.count: it says {ids.count} ids, but the runs hold {total}")
 
 
 def _check_briefs(briefs: Sequence[d.CommitBrief], where: str) -> None:
@@ -215,20 +215,20 @@ def _check_briefs(briefs: Sequence[d.CommitBrief], where: str) -> None:
 
 def _check_info(info: d.Info, where: str) -> None:
     if info.object and info.value:
-        raise Breach(f"{where}: info is either inline or in an object, not both")
+        raise BreachError(f"{where}: info is either inline or in an object, not both")
 
 
 def _check_text(text: str, where: str, most: int) -> None:
     """Bound a text by its size as a JSON string: newlines and quotes count twice, control characters six times."""
     if len(text) * 6 > most and len(msgspec.json.encode(text)) - 2 > most:
-        raise Breach(f"{where}: as a JSON string it is longer than {most} bytes")
+        raise BreachError(f"{where}: as a JSON string it is longer than {most} bytes")
 
 
 def _distinct(values: Iterable[str], where: str) -> None:
     values = list(values)
     if len(set(values)) != len(values):
         double = next(value for i, value in enumerate(values) if value in values[:i])
-        raise Breach(f"{where}: {double!r} appears twice")
+        raise BreachError(f"{where}: {double!r} appears twice")
 
 
 _CHECKS: dict[type, Any] = {d.Root: check_root, d.Snapshot: check_snapshot, d.HistoryPage: check_history}

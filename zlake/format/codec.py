@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -12,13 +11,11 @@ from zlake import limits
 from zlake.errors import CorruptObjectError, FormatError, UnsupportedFormatError
 from zlake.format import conventions
 from zlake.format import documents as d
-from zlake.format.checks import Breach, Unknown, check_document
+from zlake.format.bounds import check_bounds, check_version
+from zlake.format.checks import BreachError, UnknownError, check_document
 from zlake.format.seal import BARE_PREFIX, GROUP_PREFIX, PLACEHOLDER, check_seal, seal
 
 T = TypeVar("T", bound=Struct)
-
-_QUOTED: Final = re.compile(rb'"[^"]*"')
-_NOT_NESTING: Final = bytes(sorted(set(range(256)) - set(b'[]{}"')))
 
 
 class _Attributes(Struct, Generic[T], frozen=True):
@@ -41,13 +38,6 @@ class _Bare(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
 
     crc32c: str
     zlake: T
-
-
-class _Header(Struct, frozen=True):
-    """What every document of every version says about itself."""
-
-    document: str = ""
-    format_version: int = 1
 
 
 _BARE: Final = (d.Ref, d.Tag)
@@ -77,9 +67,9 @@ def encode(document: d.Document) -> bytes:
         else:
             others = _ENCODER.encode(_other_attributes(document))[1:-1]
             data = b'%b%b","zlake":%b%b%b}}' % (GROUP_PREFIX, PLACEHOLDER, body, b"," if others else b"", others)
-        _check_bounds(data, kind)
+        check_bounds(data, _most_bytes(kind))
         back = _parse(kind, data)
-    except Breach as error:
+    except BreachError as error:
         raise FormatError(f"this {kind.__name__.lower()} cannot be written: {error}") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise FormatError(f"this {kind.__name__.lower()} cannot be written: {error}") from error
@@ -116,10 +106,10 @@ def decode(kind: type[T], data: bytes, *, where: str, expected_id: str | None = 
         raise CorruptObjectError(f"{where} has {len(data)} bytes; a document has at most {_most_bytes(kind)}")
     check_seal(data, where)
     try:
-        _check_bounds(data, kind)
-        _check_kind(kind, data, where)
+        check_bounds(data, _most_bytes(kind))
+        check_version(data, _prefix(kind), str(kind.__struct_config__.tag), where)
         document = _parse(kind, data)
-    except Unknown as error:
+    except UnknownError as error:
         raise UnsupportedFormatError(f"{where}: {error}; upgrade zlake") from None
     except (UnsupportedFormatError, CorruptObjectError):
         raise
@@ -137,56 +127,8 @@ def _parse(kind: type[T], data: bytes) -> T:
     return document
 
 
-def _check_kind(kind: type[Struct], data: bytes, where: str) -> None:
-    """Check that the document says it is of this kind and of a version that we know."""
-    tag = kind.__struct_config__.tag
-    prefix = BARE_PREFIX if kind in _BARE else GROUP_PREFIX
-    after = len(prefix) + 8
-    if data.startswith(prefix) and data.startswith(b'","zlake":{"document":"%b"' % str(tag).encode(), after):
-        if kind is not d.Root:
-            return
-    header = _header(data)
-    name, _, version = header.document.partition("/")
-    expected = str(tag).partition("/")[0]
-    if kind is d.Root and header.format_version > d.FORMAT_VERSION:
-        raise UnsupportedFormatError(
-            f"{where} is of format version {header.format_version}; this zlake reads up to {d.FORMAT_VERSION}: upgrade zlake"
-        )
-    if name == expected and version.isdigit() and version != "1":
-        raise UnsupportedFormatError(
-            f"{where} is a {expected} document of version {version}; this zlake reads version 1: upgrade zlake"
-        )
-    if header.document != tag:
-        raise CorruptObjectError(f"{where} holds a document {header.document!r:.80}, not {tag!r}")
-
-
-def _header(data: bytes) -> _Header:
-    """Return what a document of any kind and version says about itself."""
-    if data.startswith(BARE_PREFIX):
-        bare: _Bare[_Header] = msgspec.json.decode(data, type=_Bare[_Header])
-        return bare.zlake
-    group: _Group[_Header] = msgspec.json.decode(data, type=_Group[_Header])
-    return group.attributes.zlake
-
-
-def _check_bounds(data: bytes, kind: type[Struct]) -> None:
-    """Bound the size and the nesting before anything is parsed.
-
-    The parser recurses in C, where only the interpreter's recursion limit, which users raise, guards the stack.
-    """
-    if len(data) > _most_bytes(kind):
-        raise Breach(f"{len(data)} bytes are more than the {_most_bytes(kind)} that a document may have")
-    if b"\\" in data:
-        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    nesting = data.translate(None, _NOT_NESTING).replace(b'""', b"")  # most strings hold no brackets
-    if b'"' in nesting:
-        nesting = _QUOTED.sub(b"", data.translate(None, _NOT_NESTING))
-    for _ in range(limits.MAX_DEPTH):
-        if not nesting:
-            return
-        nesting = nesting.replace(b"[]", b"").replace(b"{}", b"")
-    if nesting:
-        raise Breach(f"its brackets do not match, or nest deeper than {limits.MAX_DEPTH}")
+def _prefix(kind: type[Struct]) -> bytes:
+    return BARE_PREFIX if kind in _BARE else GROUP_PREFIX
 
 
 def _most_bytes(kind: type[Struct]) -> int:

@@ -25,9 +25,7 @@ def _convention(name: str, uuid: str, description: str) -> Mapping[str, str]:
 RAGGED: Final = _convention(
     "ragged:", "5b0f3a1e-6a0e-4e59-9d7b-0c2f54b9f1c3", "Arrays of any shapes, flattened, with offsets and shapes"
 )
-DATASET: Final = _convention(
-    "dataset:", "e2d9c1f4-3a53-4a8f-b1c6-7f0a6d0b8e21", "A versioned dataset of named tensors"
-)
+DATASET: Final = _convention("dataset:", "e2d9c1f4-3a53-4a8f-b1c6-7f0a6d0b8e21", "A versioned dataset of named tensors")
 COMMIT: Final = _convention("commit:", "93c7a6d8-1f2b-4f0e-8a5d-2be4c7706d15", "One version of a dataset")
 
 

@@ -92,7 +92,7 @@ class SegmentTensor(Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     inner: Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=limits.MAX_NDIM + 1)]
     """Inner chunk shape of ``values-data`` (the chunk shape itself where there is no shard)."""
     codec: Word = "raw"
-    """Codec chain of ``values-data`` by name: ``raw`` (bytes, crc32c), ``zstd``, ``blosc``, ``gzip`` (each then crc32c)."""
+    """Codec chain of ``values-data`` by name: ``raw`` (bytes, crc32c), or ``zstd``, ``blosc``, ``gzip`` in between."""
     shape: Annotated[tuple[Count, ...], Meta(max_length=limits.MAX_NDIM)] = ()
     """Sample shape of a dense tensor; empty otherwise."""
     shard: Annotated[tuple[Positive, ...], Meta(max_length=limits.MAX_NDIM + 1)] = ()
@@ -246,9 +246,7 @@ class Snapshot(
     """Commits between the root of history and this one, counted along first parents; 1 for the first commit."""
 
 
-class ExtentPageHead(
-    Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="extent-page/1"
-):
+class ExtentPageHead(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="extent-page/1"):
     """What a page of extents says beside its array: how many rows they hold, and the segments they name."""
 
     rows: Positive
