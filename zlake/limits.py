@@ -34,6 +34,8 @@ INLINE_INFO_BYTES: Final = 4 * KIB
 """Info larger than this lies in an object of its own."""
 INLINE_IDS: Final = 1024
 """Runs of sample ids in a diff manifest; more go to a page."""
+REF_WRITES: Final = 32
+"""Earlier swaps that a branch remembers, for writers whose acknowledgement was lost."""
 RECENT_COMMITS: Final = 16
 """Ancestors named inside a commit document."""
 HISTORY_PAGE_COMMITS: Final = 64
@@ -69,3 +71,5 @@ CACHE_BYTES: Final = 512 * MIB
 DISK_CACHE_BYTES: Final = 4096 * MIB
 READS_IN_FLIGHT: Final = 64
 WRITES_IN_FLIGHT: Final = 16
+WRITE_BYTES_IN_FLIGHT: Final = 96 * MIB
+"""Bytes of one segment that are being written at once; the shard being encoded comes on top."""

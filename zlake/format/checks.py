@@ -74,13 +74,8 @@ def check_tensor(tensor: d.TensorState) -> None:
         raise BreachError(f"dtype: {tensor.dtype!r} is no core Zarr data type ({', '.join(d.DTYPES)})")
     _check_info(tensor.info, "info")
     table = tensor.extents
-    if table.pages:
-        if table.extents or table.segments:
-            raise BreachError("extents: an extent map is either inline or in pages, not both")
-        rows = sum(page.rows for page in table.pages)
-        _distinct([page.id for page in table.pages], "extents.pages")
-    else:
-        rows = check_extents(table.segments, table.extents)
+    _distinct([page.id for page in table.pages], "extents.pages")
+    rows = sum(page.rows for page in table.pages) + check_extents(table.segments, table.extents)
     if rows != tensor.length:
         raise BreachError(f"length: it says {tensor.length} rows, but the extents hold {rows}")
     for i, segment in enumerate(table.segments):

@@ -69,6 +69,9 @@ class Ref(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document",
     """Counts the swaps of this branch."""
     write_id: Id
     """Makes the bytes of each swap unique, so that a writer recognises its own."""
+    previous: Annotated[tuple[Id, ...], Meta(max_length=limits.REF_WRITES)] = ()
+    """Write ids of the swaps before this one, newest first: a writer whose swap landed but was built upon before it
+    could look still finds its own."""
 
 
 class Tag(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="tag/1"):
@@ -128,12 +131,15 @@ class ExtentPage(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ExtentTable(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The extent map of a tensor: its segments and extents inline, or the pages that hold them, in row order."""
+    """The extent map of a tensor: the rows of its pages, in order, then the rows of its inline extents.
+
+    The newest, still small extents stay inline, so that an append rewrites no page.
+    """
 
     segments: Annotated[tuple[SegmentTensor, ...], Meta(max_length=limits.INLINE_EXTENTS)] = ()
     extents: Annotated[tuple[Extent, ...], Meta(max_length=limits.INLINE_EXTENTS)] = ()
     pages: tuple[ExtentPage, ...] = ()
-    """Where given, ``segments`` and ``extents`` are empty."""
+    """Pages, whose rows come before those of ``extents``."""
 
 
 class Info(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
