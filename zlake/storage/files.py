@@ -1,0 +1,162 @@
+"""Whole local files: created at once or not at all, read without a detour."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from typing import Final
+
+from zlake.storage.keys import LOCK_SUFFIX
+from zlake.storage.store import Buffer
+
+_NO_NAMELESS: Final = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS}
+_NO_LINKS: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)
+_BINARY: Final = getattr(os, "O_BINARY", 0)
+_READ_FLAGS: Final = os.O_RDONLY | _CLOSE_ON_EXEC | _BINARY | getattr(os, "O_NOFOLLOW", 0)
+_FOLDER_FLAGS: Final = os.O_RDONLY | _CLOSE_ON_EXEC | getattr(os, "O_DIRECTORY", 0)
+_NAMELESS: Final = getattr(os, "O_TMPFILE", 0)
+
+
+class LinksUnsupportedError(OSError):
+    """The file system has no hard links, so a file cannot be published by `create`."""
+
+
+def create(path: str, value: Buffer, *, durable: bool) -> bool:
+    """Atomic: write the file unless the path exists; return whether it was written.
+
+    The bytes go to a file that nobody sees and are then linked to the path, which fails if it exists; so a crash leaves
+    the whole file or none. The value is written from where it lies, without a copy and without holding the interpreter.
+
+    Raises
+    ------
+    LinksUnsupportedError
+        If the file system has no hard links; nothing was written.
+    OSError
+        What the operating system said.
+    """
+    folder = os.path.dirname(path)
+    if os.path.lexists(path):
+        return False
+    descriptor, name, made = _open_unseen(folder)
+    try:
+        _write(descriptor, value)
+        if durable:
+            os.fsync(descriptor)
+        if not _publish(descriptor, name, path):
+            return False
+    finally:
+        os.close(descriptor)
+        if name:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+    if durable:
+        for directory in (folder, *made):
+            sync_folder(directory)
+    return True
+
+
+def read(path: str, start: int = 0, stop: int | None = None) -> bytes | None:
+    """Return bytes of a file, None if there is none; symbolic links are not followed, they raise ``ELOOP``."""
+    try:
+        descriptor = os.open(path, _READ_FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return _read(descriptor, start, stop)
+    except IsADirectoryError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, _FOLDER_FLAGS)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, start: int, stop: int | None) -> bytes:
+    size = os.fstat(descriptor).st_size
+    first = max(0, size + start) if start < 0 else start
+    end = size if stop is None else min(stop, size)
+    if first >= end:
+        # A folder has a size too; reading one byte of it raises.
+        os.pread(descriptor, 1, 0)
+        return b""
+    data = os.pread(descriptor, end - first, first)
+    if len(data) == end - first:
+        return data
+    parts = [data]
+    got = len(data)
+    while got < end - first and parts[-1]:
+        parts.append(os.pread(descriptor, end - first - got, first + got))
+        got += len(parts[-1])
+    return b"".join(parts)
+
+
+def _open_unseen(folder: str) -> tuple[int, str, tuple[str, ...]]:
+    # Returns descriptor, name ("" for a nameless file) and the parents of the folders that had to be made.
+    made: tuple[str, ...] = ()
+    for _ in range(8):
+        try:
+            return *_open_in(folder), made
+        except FileNotFoundError:
+            # A second round: somebody may be deleting empty folders at this moment.
+            made = (*made, *_make_folders(folder))
+    return *_open_in(folder), made
+
+
+def _open_in(folder: str) -> tuple[int, str]:
+    if _NAMELESS:
+        try:
+            return os.open(folder, _NAMELESS | os.O_WRONLY | _CLOSE_ON_EXEC, 0o666), ""
+        except OSError as error:
+            if error.errno not in _NO_NAMELESS:
+                raise
+    name = os.path.join(folder, secrets.token_hex(8) + LOCK_SUFFIX)
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC | _BINARY, 0o666), name
+
+
+def _make_folders(folder: str) -> tuple[str, ...]:
+    parents: list[str] = []
+    missing = [folder]
+    while missing:
+        try:
+            os.mkdir(missing[-1])
+            parents.append(os.path.dirname(missing[-1]))
+        except FileNotFoundError:
+            missing.append(os.path.dirname(missing[-1]))
+            continue
+        except FileExistsError:
+            if not os.path.isdir(missing[-1]):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), missing[-1]) from None
+        missing.pop()
+    return tuple(parents)
+
+
+def _write(descriptor: int, value: Buffer) -> None:
+    left = memoryview(value).cast("B") if not isinstance(value, bytes) else memoryview(value)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _publish(descriptor: int, name: str, path: str) -> bool:
+    try:
+        if name:
+            os.link(name, path)
+        else:
+            # With a directory descriptor Python calls linkat(), which alone can link a nameless file.
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LINKS or (error.errno == errno.ENOENT and not name):
+            raise LinksUnsupportedError(error.errno, os.strerror(error.errno), path) from error
+        raise
+    return True
