@@ -15,6 +15,7 @@ from zlake.format.documents import FORMAT_VERSION
 
 _QUOTED: Final = re.compile(rb'"[^"]*"')
 _NOT_NESTING: Final = bytes(sorted(set(range(256)) - set(b'[]{}"')))
+_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 
 
 class _Says(Struct, frozen=True):
@@ -52,13 +53,13 @@ def check_bounds(data: bytes, most: int) -> None:
         raise BreachError(f"{len(data)} bytes are more than the {most} that a document may have")
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    nesting = data.translate(None, _NOT_NESTING).replace(b'""', b"")  # most strings hold no brackets
+    nesting = data.translate(_BRACKETS, _NOT_NESTING).replace(b'""', b"")  # most strings hold no brackets
     if b'"' in nesting:
         nesting = _QUOTED.sub(b"", nesting)
     for _ in range(limits.MAX_DEPTH):
         if not nesting:
             return
-        nesting = nesting.replace(b"[]", b"").replace(b"{}", b"")
+        nesting = nesting.replace(b"[]", b"")
     if nesting:
         raise BreachError(f"its brackets do not match, or nest deeper than {limits.MAX_DEPTH}")
 

@@ -57,8 +57,9 @@ class _Array(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
 
 _EXTENT_DECODER: Final = msgspec.json.Decoder(_Array[d.ExtentPageHead])
 _ID_DECODER: Final = msgspec.json.Decoder(_Array[d.IdPageHead])
-_EXTENT_FIELDS: Final = ("extent", "segment_start_count")
-_ID_FIELDS: Final = ("run", "first_count")
+EXTENTS: Final = ("int64", ("extent", "segment_start_count"))
+IDS: Final = ("uint64", ("run", "first_count"))
+"""Data type and dimension names of the two kinds of pages."""
 
 
 def split_extents(
@@ -116,7 +117,7 @@ def encode_extent_page(segments: Sequence[d.SegmentTensor], extents: IntArray) -
     try:
         rows = _check_extents(tuple(segments), extents)
         head = d.ExtentPageHead(rows=rows, segments=tuple(segments))
-        return _encode(head, extents, "int64", _EXTENT_FIELDS)
+        return _encode(head, extents, *EXTENTS)
     except (BreachError, UnknownError) as error:
         raise FormatError(f"this page of extents cannot be written: {error}") from None
 
@@ -166,7 +167,7 @@ def encode_id_page(runs: IdArray) -> list[tuple[str, bytes]]:
     runs = np.ascontiguousarray(runs, "<u8")
     try:
         head = d.IdPageHead(count=_check_runs(runs))
-        return _encode(head, runs, "uint64", _ID_FIELDS)
+        return _encode(head, runs, *IDS)
     except BreachError as error:
         raise FormatError(f"this page of sample ids cannot be written: {error}") from None
 
@@ -237,7 +238,7 @@ def _encode(
     head: d.ExtentPageHead | d.IdPageHead, values: npt.NDArray[Any], dtype: str, names: tuple[str, str]
 ) -> list[tuple[str, bytes]]:
     body = msgspec.json.encode(head)
-    rest = msgspec.json.encode(_metadata(values.shape, dtype, names))[1:-1]
+    rest = msgspec.json.encode(array_metadata(values.shape, dtype, names))[1:-1]
     metadata = b'%b%b","zlake":%b},%b}' % (ARRAY_PREFIX, PLACEHOLDER, body, rest)
     check_bounds(metadata, limits.DOCUMENT_BYTES)
     (_EXTENT_DECODER if isinstance(head, d.ExtentPageHead) else _ID_DECODER).decode(metadata)
@@ -248,7 +249,7 @@ def _encode(
 
 def _decode(kind: type[T], metadata: bytes, chunk: bytes, where: str) -> tuple[T, npt.NDArray[Any]]:
     extents = kind is d.ExtentPageHead
-    dtype, names = ("int64", _EXTENT_FIELDS) if extents else ("uint64", _ID_FIELDS)
+    dtype, names = EXTENTS if extents else IDS
     at = f"{where}/{METADATA_KEY}"
     if len(metadata) > limits.DOCUMENT_BYTES:
         raise CorruptObjectError(f"{at} has {len(metadata)} bytes; a document has at most {limits.DOCUMENT_BYTES}")
@@ -287,12 +288,12 @@ def _check_metadata(array: _Array[T], dtype: str, names: tuple[str, str]) -> Non
     most, fields = (limits.PAGE_EXTENTS, 3) if dtype == "int64" else (limits.ID_PAGE_RUNS, 2)
     if not 1 <= n <= most or width != fields:
         raise BreachError(f"shape: {list(array.shape)} is not [1 to {most}, {fields}]")
-    for field, value in _metadata(array.shape, dtype, names).items():
+    for field, value in array_metadata(array.shape, dtype, names).items():
         if getattr(array, field) != value:
             raise BreachError(f"{field}: a page has {value!r}, not {getattr(array, field)!r:.200}")
 
 
-def _metadata(shape: tuple[int, ...], dtype: str, names: tuple[str, str]) -> dict[str, Any]:
+def array_metadata(shape: tuple[int, ...], dtype: str, names: tuple[str, str]) -> dict[str, Any]:
     """Return the array metadata of a page, beside its attributes."""
     return {
         "shape": tuple(shape),
@@ -306,7 +307,7 @@ def _metadata(shape: tuple[int, ...], dtype: str, names: tuple[str, str]) -> dic
                 "name": "blosc",
                 "configuration": {"cname": "zstd", "clevel": 5, "shuffle": "shuffle", "typesize": 8, "blocksize": 0},
             },
-            {"name": "crc32c", "configuration": {}},
+            {"name": "crc32c"},
         ],
         "dimension_names": list(names),
     }
