@@ -14,7 +14,8 @@ from zlake.segments.codecs import is_storable
 from zlake.segments.pieces import Pieces
 from zlake.types import Array
 
-_kinds = attrgetter("dtype", "ndim")
+_MANY = 4096
+_dtype = attrgetter("dtype")
 
 
 def check_block(block: Block, name: str) -> Pieces:
@@ -50,11 +51,7 @@ def check_block(block: Block, name: str) -> Pieces:
         length = block.items
     else:
         length = _check_flat(block, name)
-    lengths = _lengths(block, name)
-    total = int(lengths.sum())
-    if total != length:
-        _fail(name, f"the values are {total} long along axis 0; {length} were expected")
-    return Pieces(block.values, lengths, block.dtype, (length, *block.shape))
+    return _pieces(block, length, name)
 
 
 def _check_flat(block: Block, name: str) -> int:
@@ -91,25 +88,30 @@ def _check_column(values: Array, dtype: type, ndim: int, length: int | None, nam
         _fail(name, f"{column} has {len(values)} entries; {length} were expected")
 
 
-def _lengths(block: Block, name: str) -> Array:
-    """Return the length of each piece along axis 0, after checking what the pieces are."""
-    values = block.values
+def _pieces(block: Block, length: int, name: str) -> Pieces:
+    values, shape = block.values, (length, *block.shape)
     types = set(map(type, values))
-    if block.layout == "encoded":
-        arrays = [value for value in values if not isinstance(value, bytes)] if types != {bytes} else []
-        types.discard(bytes)
-    else:
-        arrays = values  # type: ignore[assignment]
-    if not all(issubclass(found, np.ndarray) for found in types):
-        _fail(name, f"values must be arrays, or bytes where encoded; found {', '.join(t.__name__ for t in types)}")
-    for dtype, ndim in set(map(_kinds, arrays)):
-        if dtype != block.dtype or ndim != 1 + len(block.shape):
-            _fail(name, f"a piece is {ndim}-dimensional {dtype}, not {1 + len(block.shape)}-dimensional {block.dtype}")
-    if block.shape:
-        for shape in {value.shape[1:] for value in arrays}:
-            if shape != block.shape:
-                _fail(name, f"a piece holds samples of shape {shape}, not {block.shape}")
-    return np.fromiter(map(len, values), np.int64, len(values))
+    has_bytes = block.layout == "encoded" and bytes in types
+    arrays = [value for value in values if not isinstance(value, bytes)] if has_bytes else values
+    for found in types - ({bytes} if has_bytes else set()):
+        if not issubclass(found, np.ndarray):
+            _fail(
+                name, f"values must be arrays{', or bytes' if block.layout == 'encoded' else ''}, not {found.__name__}"
+            )
+    for dtype in set(map(_dtype, arrays)):
+        if dtype != block.dtype:
+            _fail(name, f"values are {block.dtype}, yet a piece is {dtype}")
+    if block.offsets is not None and len(values) == len(block.offsets) - 1 and len(values) > _MANY:
+        # One piece for each sample: looking into each for its length would take longer than copying them. NumPy
+        # compares these lengths with the pieces' own while it copies.
+        return Pieces(values, np.diff(block.offsets), shape, has_bytes)
+    for found_shape in {value.shape[1:] if value.ndim else None for value in arrays}:  # type: ignore[union-attr]
+        if found_shape != block.shape:
+            _fail(name, f"a piece is an array (n, *{found_shape}), not (n, *{block.shape})")
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    if int(lengths.sum()) != length:
+        _fail(name, f"the values are {int(lengths.sum())} long along axis 0; {length} were expected")
+    return Pieces(values, lengths, shape, has_bytes)
 
 
 def _fail(name: str, reason: str) -> NoReturn:

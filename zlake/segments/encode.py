@@ -33,7 +33,7 @@ _CHUNKS_AHEAD = 32
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of an array: its key below the array, and its bytes.
+    """One object of an array: its key below the tensor's group, and its bytes.
 
     Where ``buffer`` is given the bytes lie in it, so it is to be given back once they are stored.
     """
@@ -79,7 +79,7 @@ class _Grid:
 def encode_array(
     layout: ArrayLayout, values: Pieces, workers: Executor, buffers: ShardBuffers
 ) -> Iterator[StoredObject]:
-    """Yield the objects of an array, keys relative to it, without its metadata.
+    """Yield the objects of an array, keys relative to its tensor's group, without its metadata.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ def _encode_chunks(grid: _Grid, values: Pieces, workers: Executor) -> Iterator[S
     layout = grid.layout
     if layout.chunk == layout.shape:
         chunk = values.region((0,) * len(layout.shape), layout.shape)
-        yield StoredObject("c" + "/0" * len(layout.shape), encode(layout.codec, chunk))
+        yield StoredObject(layout.object_key((0,) * len(layout.shape)), encode(layout.codec, chunk))
         return
     starts = (start for position in grid.objects() for start in grid.chunks(position) if start is not None)
     for position, data in zip(grid.objects(), _encoded(grid, starts, values, workers), strict=True):
-        yield StoredObject(_object_key(position), data)
+        yield StoredObject(layout.object_key(position), data)
 
 
 def _raw_shard(grid: _Grid, position: Index, values: Pieces, buffers: ShardBuffers) -> StoredObject:
@@ -125,7 +125,7 @@ def _raw_shard(grid: _Grid, position: Index, values: Pieces, buffers: ShardBuffe
             _fill(grid, values, start, chunk)
             buffer.data[at + grid.chunk_bytes : at + stride] = checksum(chunk)
             at += stride
-    return _finish_shard(position, buffer, sizes)
+    return _finish_shard(grid.layout.object_key(position), buffer, sizes)
 
 
 def _compressed_shards(grid: _Grid, values: Pieces, workers: Executor, buffers: ShardBuffers) -> Iterator[StoredObject]:
@@ -140,10 +140,10 @@ def _compressed_shards(grid: _Grid, values: Pieces, workers: Executor, buffers: 
             if data is not None:
                 buffer.data[at : at + len(data)] = data
                 at += len(data)
-        yield _finish_shard(position, buffer, sizes)
+        yield _finish_shard(grid.layout.object_key(position), buffer, sizes)
 
 
-def _finish_shard(position: Index, buffer: ShardBuffer, sizes: list[int]) -> StoredObject:
+def _finish_shard(key: str, buffer: ShardBuffer, sizes: list[int]) -> StoredObject:
     """Put the index behind encoded chunks of these sizes (-1: absent) that lie back to back in the buffer."""
     lengths = np.array(sizes, np.int64)
     present = lengths >= 0
@@ -154,7 +154,7 @@ def _finish_shard(position: Index, buffer: ShardBuffer, sizes: list[int]) -> Sto
     at = int(ends[-1])
     stop = at + _index_bytes(len(sizes))
     buffer.data[at:stop] = index.tobytes() + checksum(index)
-    return StoredObject(_object_key(position), buffer.data[:stop], buffer)
+    return StoredObject(key, buffer.data[:stop], buffer)
 
 
 def _fill(grid: _Grid, values: Pieces, start: Index, out: npt.NDArray[np.uint8]) -> None:
@@ -188,10 +188,6 @@ def _encode_one(grid: _Grid, values: Pieces, start: Index, compress: Encoder) ->
         _fill(grid, values, start, chunk.reshape(-1).view(np.uint8))
     data = compress(chunk)
     return b"".join((data, checksum(data)))
-
-
-def _object_key(position: Index) -> str:
-    return "c/" + "/".join(map(str, position))
 
 
 def _index_bytes(chunks: int) -> int:

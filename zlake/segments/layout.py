@@ -54,6 +54,13 @@ class ArrayLayout:
     codec: str
     dimensions: tuple[str, ...]
 
+    def object_key(self, position: tuple[int, ...]) -> str:
+        """Return the key, below the tensor's group, of the object at a position in `objects`.
+
+        Chunk keys are Zarr's ``default`` with separator ``.``: with ``/`` each axis would cost a folder on disk.
+        """
+        return f"{self.name}/c.{'.'.join(map(str, position))}"
+
     @property
     def objects(self) -> tuple[int, ...]:
         """Number of stored objects (shards, or chunks where there is no shard) along each axis."""

@@ -12,7 +12,7 @@ import numpy as np
 from zlake.format.conventions import ragged_attributes
 from zlake.format.documents import SegmentTensor
 from zlake.format.seal import PLACEHOLDER, seal
-from zlake.segments.codecs import chain_metadata
+from zlake.segments.codecs import chain_metadata, dtype_name
 from zlake.segments.layout import ArrayLayout, arrays
 
 _SEAL = PLACEHOLDER.decode()
@@ -66,9 +66,9 @@ def array_metadata(layout: ArrayLayout) -> dict[str, Any]:
         "node_type": "array",
         "attributes": {},
         "shape": layout.shape,
-        "data_type": layout.dtype.name,
+        "data_type": dtype_name(layout.dtype),
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": layout.shard or layout.chunk}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
         "fill_value": _fill_value(layout.dtype.kind),
         "codecs": _codecs(layout),
         "dimension_names": layout.dimensions,
@@ -88,7 +88,7 @@ def tensor_attributes(entry: SegmentTensor, dtype: np.dtype[Any]) -> dict[str, A
     return {
         "encoding-type": "awkward-array",
         "encoding-version": "0.1.0",
-        "form": _form(entry.layout, dtype.name, entry.shape, entry.shapes, entry.items >= 0),
+        "form": _form(entry.layout, dtype_name(dtype), entry.shape, entry.shapes, entry.items >= 0),
         "length": entry.rows,
         **ragged_attributes(entry),
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
-from zlake.types import Array
+from zlake.errors import InvalidBlockError
+from zlake.types import Array, IntArray
 
 
 class Pieces:
@@ -16,32 +17,28 @@ class Pieces:
     Parameters
     ----------
     values
-        Arrays ``(n_i, *shape)`` of one dtype; or bytes and one-dimensional uint8 arrays, mixed as they come.
+        Arrays ``(n_i, *shape[1:])`` of one dtype; or bytes and one-dimensional uint8 arrays, mixed as they come.
     lengths
-        ``(len(values),) int64``: the length of each along axis 0.
-    dtype
-        Dtype of the elements.
+        ``(len(values),) int64``: the length of each along axis 0. Where one is wrong, no copy that it would spoil
+        succeeds.
     shape
         Shape of the concatenation.
+    has_bytes
+        Whether there are bytes among the values.
     """
 
     def __init__(
-        self,
-        values: Sequence[Array | bytes],
-        lengths: Sequence[int] | Array,
-        dtype: np.dtype[Any],
-        shape: tuple[int, ...],
+        self, values: Sequence[Array | bytes], lengths: IntArray, shape: tuple[int, ...], has_bytes: bool = False
     ) -> None:
         self.shape = shape
-        self._dtype = dtype
         self._values = values
-        self._ends = None if len(values) == 1 else np.cumsum(lengths, dtype=np.int64)
-        self._joined = any(isinstance(value, bytes) for value in values)
+        self._ends = None if len(values) == 1 else np.cumsum(lengths)
+        self._has_bytes = has_bytes
 
     @classmethod
     def of(cls, array: Array) -> Pieces:
         """Return one array as pieces."""
-        return cls((array,), (len(array),), array.dtype, array.shape)
+        return cls((array,), np.array([len(array)]), array.shape)
 
     def region(self, start: tuple[int, ...], size: tuple[int, ...]) -> Array:
         """Return the elements of a box as a C-contiguous array, without copying where it is one already.
@@ -54,7 +51,11 @@ class Pieces:
             Length along each axis, at least 1; the box lies inside ``shape``.
         """
         parts = self._box(start, size)
-        return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
+        if len(parts) == 1:
+            return np.ascontiguousarray(parts[0])
+        out = np.empty(size, parts[0].dtype)
+        self._concatenate(parts, out)
+        return out
 
     def copy_to(self, out: Array, start: tuple[int, ...], size: tuple[int, ...]) -> None:
         """Copy the elements of a box to ``out``, which has the box's size; see `region`."""
@@ -62,7 +63,15 @@ class Pieces:
         if len(parts) == 1:
             np.copyto(out, parts[0], casting="no")
         else:
+            self._concatenate(parts, out)
+
+    def _concatenate(self, parts: list[Array], out: Array) -> None:
+        try:
             np.concatenate(parts, out=out, casting="no")
+        except (ValueError, TypeError) as error:
+            raise InvalidBlockError(
+                f"pieces of values do not have the length, rank or dtype expected ({error})"
+            ) from error
 
     def _box(self, start: tuple[int, ...], size: tuple[int, ...]) -> list[Array]:
         parts = self._along_axis_0(start[0], start[0] + size[0])
@@ -82,7 +91,7 @@ class Pieces:
         parts = list(self._values[first : last + 1])
         parts[0] = parts[0][start - begin :]
         parts[-1] = parts[-1][: stop - int(self._ends[last - 1])]
-        if self._joined:  # joining costs a tenth of making an array of each
+        if self._has_bytes:  # joining costs a tenth of making an array of each
             return [np.frombuffer(b"".join(cast("list[bytes]", parts)), np.uint8)]
         return cast("list[Array]", parts)
 

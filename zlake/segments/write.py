@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from math import prod
 from typing import Final
 
 import msgspec
@@ -76,7 +77,7 @@ def write_segment(
         chain_metadata(codec, block.dtype)
         values[key] = check_block(block, key)
         entries[key] = choose_layout(block, codec, segment)
-    nodes = sum(block.nbytes for block, _ in tensors.values()) >= limits.NODE_METADATA_BYTES
+    nodes = sum(_nbytes(entry, tensors[key][0]) for key, entry in entries.items()) >= limits.NODE_METADATA_BYTES
     documents = segment_documents(
         segment, {key: (entry, tensors[key][0].dtype) for key, entry in entries.items()}, nodes
     )
@@ -110,8 +111,11 @@ def _tensor_objects(
     for name, layout in arrays(entry, block.dtype).items():
         column = columns.get(name)
         pieces = values if column is None else Pieces.of(column)
-        for item in encode_array(layout, pieces, workers, buffers):
-            yield StoredObject(f"{name}/{item.key}", item.data, item.buffer)
+        yield from encode_array(layout, pieces, workers, buffers)
+
+
+def _nbytes(entry: SegmentTensor, block: Block) -> int:
+    return entry.elements * prod(entry.shape) * block.dtype.itemsize
 
 
 class _Writes:
