@@ -13,7 +13,7 @@ from zlake.samples.image import GrayImage, Image, RgbImage
 from zlake.samples.infer import infer
 from zlake.samples.json_document import Json, List, Tag
 from zlake.samples.prepared import Prepared
-from zlake.samples.registry import htype, htypes, parse_htype, register_htype, tensor_spec
+from zlake.samples.registry import htype, htypes, parse_htype, register_htype, settings
 from zlake.samples.sample import Sample, read
 from zlake.samples.spec import ClassNames, TensorSpec
 from zlake.samples.text import Text
@@ -39,7 +39,7 @@ __all__ = [
     "register_codec",
     "register_htype",
     "resolve",
-    "tensor_spec",
+    "settings",
 ]
 
 for _htype in (

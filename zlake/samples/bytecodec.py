@@ -1,28 +1,37 @@
-"""General compressors applied to single samples: the bytes of the array (C order, little endian), compressed."""
+"""General compressors applied to single samples.
+
+An array is stored as a header and its bytes (C order, little endian), compressed:
+
+=================  ==============================================================
+1 byte             dtype kind as in NumPy: ``b i u f c``
+1 byte             bytes per element
+1 byte             rank
+8 bytes per axis   shape, uint64 little endian
+the rest           ``lz4``: uint32 length and an LZ4 block; ``zstd``: one frame
+=================  ==============================================================
+"""
 
 from __future__ import annotations
 
-import sys
-from math import prod
+import struct
 from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
 from zlake import limits
-from zlake.errors import SampleDecompressionError
-from zlake.samples.fit import check_out
-from zlake.samples.sniff import Buffer
+from zlake.errors import CorruptedSampleError, SampleDecompressionError
+from zlake.samples.dtypes import CORE
+from zlake.samples.fit import check_record, deliver
+from zlake.samples.sniff import Buffer, Header, check_size
 from zlake.types import Array
 
 _LEVEL = 1
+_DTYPES = {(dtype.kind.encode(), dtype.itemsize): dtype for dtype in CORE}
 
 
 class ByteCodec:
-    """``lz4`` (uint32 length, then an LZ4 block) or ``zstd`` (one frame), as numcodecs writes them.
-
-    The bytes say neither shape nor dtype: decoding needs the recorded ones, and never allocates more than they ask for.
-    """
+    """``lz4`` or ``zstd`` as numcodecs writes them; never allocates more than the header may ask for."""
 
     version = 1
     kind: Literal["bytes"] = "bytes"
@@ -32,14 +41,30 @@ class ByteCodec:
         self.name: str = name
 
     def encode(self, array: Array) -> bytes:
-        """Compress any array."""
-        ordered = np.ascontiguousarray(array)
-        if sys.byteorder == "big":
-            ordered = ordered.astype(array.dtype.newbyteorder("<"))
-        return self.compress(ordered.reshape(-1).view(np.uint8).data)
+        """Compress any array of a core dtype."""
+        ordered = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        head = struct.pack(
+            f"<cBB{array.ndim}Q", array.dtype.kind.encode(), array.dtype.itemsize, array.ndim, *array.shape
+        )
+        return head + self.compress(ordered.reshape(-1).view(np.uint8).data)
 
-    def header(self, data: Buffer) -> None:
-        """Return None: the bytes say nothing about the array."""
+    def header(self, data: Buffer) -> Header:
+        """Return shape and dtype.
+
+        Raises
+        ------
+        CorruptedSampleError
+            If the header is cut off or names no dtype that can be stored.
+        SampleDecompressionError
+            If it claims a size over the limit.
+        """
+        head = bytes(data[: 3 + 8 * limits.MAX_NDIM])
+        if len(head) < 3 or len(head) < 3 + 8 * head[2]:
+            raise CorruptedSampleError(f"a {self.name} sample cut off after {len(data)} bytes, inside its header")
+        dtype = _DTYPES.get((head[:1], head[1]))
+        if dtype is None or head[2] > limits.MAX_NDIM:
+            raise CorruptedSampleError(f"a {self.name} sample with header {head[:3]!r}, which names no dtype and rank")
+        return check_size(Header(struct.unpack_from(f"<{head[2]}Q", head, 3), dtype), self.name)
 
     def decode(
         self,
@@ -49,27 +74,18 @@ class ByteCodec:
         dtype: np.dtype[Any] | None = None,
         out: Array | None = None,
     ) -> Array:
-        """Decompress into an array of the recorded shape and dtype.
+        """Decompress an array.
 
         Raises
         ------
-        SampleDecompressionError
-            If the bytes hold another number of bytes, or are damaged.
+        CorruptedSampleError, SampleDecompressionError
+            If the bytes are damaged, or not of the recorded shape and dtype.
         """
-        if shape is None or dtype is None:
-            raise SampleDecompressionError(f"{self.name} bytes need the recorded shape and dtype to be decoded")
-        nbytes = prod(shape) * dtype.itemsize
-        if nbytes > limits.MAX_DECODED_SAMPLE_BYTES:
-            raise SampleDecompressionError(
-                f"a sample of {nbytes:,} bytes; at most {limits.MAX_DECODED_SAMPLE_BYTES:,} allowed"
-            )
-        raw = self.decompress(data, nbytes)
-        array = np.frombuffer(raw, dtype.newbyteorder("<")).reshape(shape)
-        if out is None:
-            return array.astype(dtype, copy=False)
-        check_out(out, shape)
-        np.copyto(out, array)
-        return out
+        header = self.header(data)
+        shape = check_record(header, shape, dtype, self.name)
+        raw = self.decompress(data[3 + 8 * len(header.shape) :], header.nbytes)
+        array = np.frombuffer(raw, header.dtype.newbyteorder("<")).astype(header.dtype, copy=False)
+        return deliver(array, shape, dtype, out)
 
     def compress(self, data: Buffer) -> bytes:
         """Compress bytes."""

@@ -126,7 +126,7 @@ def _foreign(sample: Any) -> SampleHtypeMismatchError:
     elif isinstance(sample, str):
         text = f"text ({sample[:40]!r}) in a tensor of numbers; use htype text, or zlake.read(path) for a file"
     elif isinstance(sample, (bytes, bytearray, memoryview)):
-        text = "bytes are not an array: use zlake.read(data) for an encoded file, np.frombuffer(data, dtype) for raw values"
+        text = "bytes are no array: use zlake.read(data) for an encoded file, np.frombuffer(data, dtype) for raw values"
     elif isinstance(sample, dict):
         text = "a dictionary in a tensor of numbers; use htype json, or one tensor per key"
     else:

@@ -13,6 +13,7 @@ from zlake.samples.cast import cast, to_array
 from zlake.samples.htypes import HType, names_of
 from zlake.samples.names import ClassNames
 from zlake.samples.prepared import Prepared
+from zlake.samples.present import label_text
 from zlake.samples.settings import Extra
 from zlake.samples.spec import TensorSpec
 from zlake.types import Array
@@ -60,6 +61,10 @@ class ClassLabel(HType):
         if any(issubclass(each, (str, list, tuple, np.ndarray)) for each in types):
             samples = each_sample(lambda sample: self._numbers(sample, spec), samples)
         return super().prepare_many(samples, spec)
+
+    def data(self, value: Any, spec: TensorSpec) -> dict[str, Any]:
+        """Return the indices, and the names as ``text`` where there are any."""
+        return {"value": value, "text": label_text(value, spec.names)} if spec.names else {"value": value}
 
     def _numbers(self, sample: Any, spec: TensorSpec) -> Any:
         if _is_text(sample):

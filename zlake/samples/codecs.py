@@ -25,7 +25,7 @@ class Codec(Protocol):
     name, version
         Together the key in the registry; version 1 is written as the name alone, version 2 as ``name@2``.
     kind
-        ``image``: the bytes say shape and dtype themselves. ``bytes``: they do not, and any array fits.
+        ``image``: a file format of images. ``bytes``: a compressor for arrays of any shape.
     releases_gil
         Whether decoding on several threads at once pays.
     """
@@ -43,8 +43,8 @@ class Codec(Protocol):
         """Return the encoded sample, or raise `SampleCompressionError` if the format cannot hold the array."""
         ...
 
-    def header(self, data: Buffer) -> Header | None:
-        """Return what the bytes say about the decoded array, without decoding; None where they say nothing."""
+    def header(self, data: Buffer) -> Header:
+        """Return what the bytes say about the decoded array, without decoding."""
         ...
 
     def decode(
@@ -85,7 +85,7 @@ def register_codec(codec: Codec) -> None:
         raise ValueError(f"a codec {codec.name!r} of version {codec.version} is registered already")
 
 
-def codec(name: str) -> Codec:
+def codec(name: Any) -> Codec:
     """Return the codec of a compression name, alias or ``name@version``.
 
     Raises
@@ -123,11 +123,9 @@ def unknown_compression(name: Any, allowed: Iterable[str], why: str = "") -> Uns
     )
 
 
-def split_version(text: str) -> tuple[str, int]:
+def split_version(text: Any) -> tuple[str, int]:
     """Split ``name@version``; without a version it is 1, and a malformed one matches nothing (0)."""
-    if not isinstance(text, str):
-        return str(text), 0
-    base, at, number = text.partition("@")
+    base, at, number = str(text).partition("@")
     if not at:
         return base, 1
     return base, int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0

@@ -148,7 +148,7 @@ class HType:
         sample
             Array, number, list of numbers, `Sample`, anything with ``__array__``, or None for an empty sample.
         spec
-            Of the tensor, resolved.
+            Of the tensor; where dtype or rank are open, this sample decides them.
 
         Returns
         -------
@@ -162,6 +162,8 @@ class HType:
         SampleReadError, CorruptedSampleError, SampleCompressionError
             If a file cannot be read or decoded, or the sample cannot be encoded.
         """
+        if spec.dtype is None or spec.ndim is None:
+            spec = self.resolve([sample], spec)
         return self.array(sample, spec) if spec.sample_compression is None else self.encode(sample, spec)
 
     def prepare_many(self, samples: Any, spec: TensorSpec) -> Prepared:
@@ -172,8 +174,11 @@ class HType:
         samples
             Sequence of samples, or one array whose first axis counts them.
         spec
-            Of the tensor, resolved.
+            Of the tensor; where dtype or rank are open, the first sample decides them.
         """
+        if not len(samples):
+            return self._none(spec)
+        spec = self.resolve(samples, spec)
         if spec.sample_compression is not None:
             return pack(each_sample(lambda sample: self.encode(sample, spec), samples), spec)
         dtype, ndim = rank(spec)
@@ -240,12 +245,35 @@ class HType:
             if empty.size:
                 raise SampleDecompressionError(f"no bytes are stored for a sample of shape {shape}")
             return empty if out is None else out
-        return codec(spec.sample_compression).decode(data, shape=shape, dtype=spec.dtype, out=out)
+        array = codec(spec.sample_compression).decode(data, shape=shape, dtype=spec.dtype, out=out)
+        if spec.ndim is None or array.ndim == spec.ndim:
+            return array
+        return array.reshape(fit_shape(array.shape, spec.ndim, channels=self.channels))
+
+    def releases_gil(self, spec: TensorSpec) -> bool:
+        """Return whether decoding on several threads at once pays."""
+        return spec.sample_compression is not None and codec(spec.sample_compression).releases_gil
+
+    def to_numpy(self, value: Any) -> Array:
+        """Return one decoded sample as ``numpy()`` shows it."""
+        return np.asarray(value)
+
+    def as_arrays(self, values: Sequence[Any]) -> list[Any]:
+        """Return decoded samples as ``numpy(aslist=True)`` shows them."""
+        return [self.to_numpy(value) for value in values]
+
+    def data(self, value: Any, spec: TensorSpec) -> dict[str, Any]:
+        """Return what ``Tensor.data()`` shows: what ``numpy()`` returned as ``value``, and what belongs to it."""
+        return {"value": value}
+
+    def _none(self, spec: TensorSpec) -> Prepared:
+        if spec.sample_compression is not None:
+            return pack([], spec)
+        return Prepared(stacked=np.empty((0,) * (1 + (spec.ndim or 1)), spec.dtype))
 
     def _keep(self, data: bytes, spec: TensorSpec) -> Encoded:
         wanted = codec(spec.sample_compression or "")
         header = wanted.header(data)
-        assert header is not None
         dtype, ndim = rank(spec)
         if not np.can_cast(header.dtype, dtype):
             raise TensorDtypeMismatchError(
@@ -275,10 +303,10 @@ def rank(spec: TensorSpec) -> tuple[np.dtype[Any], int]:
 def pack(encoded: Sequence[Encoded], spec: TensorSpec) -> Prepared:
     """Return encoded samples as one `Prepared`."""
     blobs = [each.data for each in encoded]
-    shapes = [each.shape for each in encoded]
-    if not shapes or shapes[0] is None:
-        return Prepared(blobs=blobs, shapes=None if spec.ndim is None or shapes else np.empty((0, spec.ndim), np.int64))
-    return Prepared(blobs=blobs, shapes=np.array(shapes, np.int64))
+    shapes = [each.shape for each in encoded if each.shape is not None]
+    if shapes:
+        return Prepared(blobs=blobs, shapes=np.array(shapes, np.int64))
+    return Prepared(blobs=blobs)
 
 
 def names_of(spec: TensorSpec) -> ClassNames:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import PIL.Image
 
 from zlake.errors import SampleHtypeMismatchError, TensorInvalidSampleShapeError
 from zlake.samples.arrays import each_sample
@@ -47,6 +48,10 @@ class Image(HType):
             raise TensorInvalidSampleShapeError(f"an image has shape (h, w) or (h, w, channels); got {shape}")
         return dtype, shape
 
+    def data(self, value: Any, spec: TensorSpec) -> dict[str, Any]:
+        """Return the pixels, and a place for what is known about the file."""
+        return {"value": value, "sample_info": {}}
+
 
 class Converted(Image):
     """Base of `image.rgb` and `image.gray`: every image is brought to one number of channels, uint8."""
@@ -64,8 +69,7 @@ class Converted(Image):
 
     def keeps(self, data: bytes, spec: TensorSpec) -> bool:
         """Return whether an encoded image has the right channels already."""
-        header = codec(spec.sample_compression or "").header(data)
-        shape = () if header is None else header.shape
+        shape = codec(spec.sample_compression or "").header(data).shape
         return (shape[2] if len(shape) == 3 else 1) == self.bands and self._is_plain(data, spec)
 
     def prepare_many(self, samples: Any, spec: TensorSpec) -> Prepared:
@@ -93,9 +97,7 @@ class Converted(Image):
             )
         if pixels.dtype != np.uint8:
             raise SampleHtypeMismatchError(f"{self.name} converts uint8 images only; got {array.dtype} {array.shape}")
-        from PIL import Image as pillow
-
-        return self._from_pil(pillow.fromarray(np.ascontiguousarray(pixels)))
+        return self._from_pil(PIL.Image.fromarray(np.ascontiguousarray(pixels)))
 
     def _from_pil(self, image: Any) -> Array:
         pixels = np.asarray(image.convert(self.mode))

@@ -11,7 +11,7 @@ from zlake.samples.sample import Sample
 
 
 def infer_htype(sample: Any) -> str:
-    """Return ``json`` for a dictionary, ``text`` for a string, ``list`` for a list of other than numbers, else ``generic``."""
+    """Return ``json`` for a dictionary, ``text`` for a string, ``list`` for a list of non-numbers, else ``generic``."""
     if isinstance(sample, dict):
         return "json"
     if isinstance(sample, str):

@@ -14,7 +14,7 @@ from zlake.samples.sniff import Buffer, Header, jpeg_header
 from zlake.types import Array
 
 QUALITY = 90
-"""Quality at which arrays are encoded, chroma not subsampled. For other settings encode yourself and append `read(bytes)`."""
+"""Quality at which arrays are encoded, chroma not subsampled. For another, encode yourself and append `read(bytes)`."""
 
 _MAX_SIDE = 65_535
 

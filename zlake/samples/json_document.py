@@ -11,10 +11,12 @@ from zlake.errors import CorruptedSampleError, SampleHtypeMismatchError, TensorM
 from zlake.samples.document import Document
 from zlake.samples.encoded import Encoded
 from zlake.samples.json_value import decode_json, encode_json
+from zlake.samples.present import object_array
 from zlake.samples.schema import check_schema, parse_schema
 from zlake.samples.settings import Extra
 from zlake.samples.sniff import Buffer
 from zlake.samples.spec import TensorSpec
+from zlake.types import Array
 
 
 class Json(Document):
@@ -59,6 +61,10 @@ class Json(Document):
         """Return the value."""
         return decode_json(data)
 
+    def to_numpy(self, value: Any) -> Array:
+        """Return the value as ``(1,) object``."""
+        return object_array([value])
+
 
 class List(Json):
     """A list of JSON values of any kinds, ``(n,)``; None is the empty list."""
@@ -81,6 +87,10 @@ class List(Json):
         if not isinstance(value, list):
             raise CorruptedSampleError(f"a stored {self.name} sample is a {type(value).__name__}")
         return value
+
+    def to_numpy(self, value: Any) -> Array:
+        """Return the elements as ``(n,) object``."""
+        return object_array(value)
 
 
 class Tag(List):

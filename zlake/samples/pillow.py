@@ -39,7 +39,7 @@ FORMATS: Final[dict[str, Format]] = {
     "tiff": Format("TIFF", ("1", "L", "LA", "RGB", "RGBA", "I;16", "I", "F")),
     "webp": Format("WEBP", ("RGB", "RGBA"), (("quality", 90),)),
 }
-"""Formats that go through Pillow alone; of several frames or pages the first is the sample. GIF is only read, as RGB."""
+"""Formats that go through Pillow alone; of several frames the first is the sample. GIF is only read, as RGB."""
 
 _PNG: Final = Format("PNG", ("1", "L", "LA", "RGB", "RGBA", "I;16"))
 
@@ -113,8 +113,9 @@ def pillow_encode(array: Array, name: str) -> bytes:
     mode = _MODES.get((str(pixels.dtype), channels)) if pixels.ndim in (2, 3) else None
     if mode not in form.modes:
         held = ", ".join(f"{dtype} x {count}" for (dtype, count), each in _MODES.items() if each in form.modes)
+        held = held or "nothing: it is only read"
         raise SampleCompressionError(
-            f"{name} cannot hold {array.shape} {array.dtype}; as dtype x channels it holds {held or 'nothing: it is only read'}"
+            f"{name} cannot hold {array.shape} {array.dtype}; as dtype x channels it holds {held}"
         )
     file = io.BytesIO()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 from zlake.errors import TensorMetaInvalidHtype
@@ -54,7 +55,7 @@ def parse_htype(text: str | None) -> tuple[str, bool]:
     Parameters
     ----------
     text
-        ``image``, ``sequence[image]``, ``sequence`` (of generic samples), or None for one that the first sample decides.
+        ``image``, ``sequence[image]``, ``sequence`` (of generic samples), or None where the first sample decides.
 
     Returns
     -------
@@ -88,9 +89,8 @@ def parse_htype(text: str | None) -> tuple[str, bool]:
     return name, True
 
 
-def tensor_spec(text: str | None, tensor: str, kwargs: dict[str, Any]) -> TensorSpec:
-    """Return the checked spec of a tensor to be created: `parse_htype` and `HType.settings` in one."""
-    name, sequence = parse_htype(text)
+def settings(name: str, kwargs: Mapping[str, Any], *, sequence: bool = False, tensor: str = "") -> TensorSpec:
+    """Return the checked spec of a tensor to be created, of base htype ``name``; see `HType.settings`."""
     return htype(name).settings(tensor, kwargs, sequence=sequence)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from zlake.errors import CorruptedSampleError, SampleCompressionError, SampleDecompressionError, SampleReadError
+from zlake.errors import CorruptedSampleError, SampleDecompressionError, SampleReadError
 from zlake.samples.codecs import canonical, codec, compressions
 from zlake.samples.pillow import FORMATS, pillow_image
 from zlake.samples.sniff import HEAD_BYTES, Buffer, Header, sniff
@@ -108,7 +108,8 @@ class Sample:
         if self._array is not None:
             return self._array
         data = self.buffer
-        return self._named(lambda: codec(self.compression_of(data)).decode(data))
+        decoded: Array = self._named(lambda: codec(self.compression_of(data)).decode(data))
+        return decoded
 
     @property
     def pil(self) -> Any:
@@ -226,15 +227,12 @@ class Sample:
             head = self._head()
             self._compression = self.compression_of(head)
             wanted = codec(self._compression)
-            if wanted.kind == "bytes":
-                raise SampleCompressionError(f"{wanted.name} bytes do not say which shape and dtype they hold")
             try:
                 self._header = wanted.header(head)
             except CorruptedSampleError:
                 if len(head) < HEAD_BYTES or self._buffer is not None:
                     raise
                 self._header = wanted.header(self._read(None))
-        assert self._header is not None
         return self._header
 
     def _named(self, function: Any) -> Any:

@@ -81,7 +81,7 @@ def _compressions(htype: HType, tensor: str, given: Mapping[str, Any]) -> tuple[
     sample, chunk = (None if value == "none" else value for value in (sample, chunk))
     if htype.needs_compression and not {"sample_compression", "chunk_compression"} & given.keys():
         raise TensorMetaMissingRequiredValue(
-            f"tensor {tensor!r}: htype {htype.name} needs sample_compression (for instance 'jpeg' or 'png', or None for "
+            f"tensor {tensor!r}: htype {htype.name} needs sample_compression (say 'jpeg' or 'png', or None for "
             "plain arrays) or chunk_compression"
         )
     if sample is not None and chunk is not None:

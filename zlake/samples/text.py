@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from zlake.samples.prepared import Prepared
 from zlake.samples.settings import Extra
 from zlake.samples.sniff import Buffer
 from zlake.samples.spec import TensorSpec
+from zlake.types import Array
 
 
 class Text(Document):
@@ -51,14 +53,16 @@ class Text(Document):
         except UnicodeDecodeError as error:
             raise CorruptedSampleError(f"stored bytes are not UTF-8 text: {error.reason}") from error
 
+    def to_numpy(self, value: Any) -> Array:
+        """Return the string as ``(1,) <U``; NumPy drops trailing NUL characters, ``Tensor.text`` does not."""
+        return np.array([value], dtype=np.str_)
+
     def prepare_many(self, samples: Any, spec: TensorSpec) -> Prepared:
         """Return many strings as UTF-8; see `HType.prepare_many`."""
         items = as_list(samples)
         if spec.sample_compression is None and set(map(type, items)) == {str}:
-            try:
+            with suppress(UnicodeEncodeError):  # the loop below says which
                 return Prepared(blobs=list(map(str.encode, items)))
-            except UnicodeEncodeError:
-                pass  # the loop below says which
         return super().prepare_many(items, spec)
 
 
