@@ -1,0 +1,1 @@
+"""Benchmarks: zlake beside named peers and raw baselines, in one run."""

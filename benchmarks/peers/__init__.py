@@ -1,0 +1,1 @@
+"""One module per peer; each holds a class ``Adapter``. The peer itself is imported when the adapter is made."""
