@@ -61,6 +61,8 @@ MAX_CHUNK_ELEMENTS: Final = 1024 * MIB
 MAX_SHARD_CHUNKS: Final = 1024 * 1024
 """Inner chunks of one shard; its index takes 16 bytes for each."""
 MAX_NAME_BYTES: Final = 255
+MAX_REF_BYTES: Final = 240
+"""Of a branch or tag name: with ``.json`` after it, it is still one file name."""
 MAX_KEY_BYTES: Final = 1024
 MAX_TENSORS: Final = 4096
 MAX_DECODED_SAMPLE_BYTES: Final = 4096 * MIB

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .strategies import example_snapshot, to_id
 from zlake.errors import FormatError
 from zlake.format import decode, encode, seal
 from zlake.format import documents as d
+
+from .strategies import example_snapshot, to_id
 
 ID = to_id(b"i" * 16)
 EXAMPLES: list[d.Document] = [
@@ -21,6 +22,8 @@ EXAMPLES: list[d.Document] = [
     d.HistoryPage(commits=(d.CommitBrief(ID, (), "Ada", 1.7e9, "first"),), previous=None),
     d.InfoObject({"class_names": ["cat", "dog"], "n": 2}),
 ]
+
+TOKENS = [b"", b"0", b"-1", b"[", b"]}", b'"', b",", b"null", b"1e5", b"\xff", b"\\u0000"]
 
 
 @pytest.mark.parametrize("document", EXAMPLES, ids=lambda document: type(document).__name__)

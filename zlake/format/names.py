@@ -7,7 +7,7 @@ names do reach keys, and ids reach keys and URLs, so both are plain ASCII.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from zlake import limits
 from zlake.errors import FormatError, InvalidRefNameError, InvalidTensorGroupNameError, InvalidTensorNameError
@@ -20,7 +20,7 @@ _REF: Final = re.compile(r"[A-Za-z0-9_+=-][A-Za-z0-9_.+=-]*(?:/[A-Za-z0-9_+=-][A
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def check_tensor_name(name: str) -> None:
+def check_tensor_name(name: Any) -> None:
     """Raise unless ``name`` can be the full name of a tensor.
 
     A name is parts of any Unicode text separated by ``/``; no part is empty, ``.`` or ``..``, none begins or ends
@@ -36,7 +36,7 @@ def check_tensor_name(name: str) -> None:
         raise InvalidTensorNameError(f"{name!r:.300} cannot be a tensor name: {problem}")
 
 
-def check_group_name(name: str) -> None:
+def check_group_name(name: Any) -> None:
     """Raise unless ``name`` can be the full name of a group; the grammar is that of tensor names.
 
     Raises
@@ -49,8 +49,10 @@ def check_group_name(name: str) -> None:
         raise InvalidTensorGroupNameError(f"{name!r:.300} cannot be a group name: {problem}")
 
 
-def name_problem(name: str) -> str:
+def name_problem(name: Any) -> str:
     """Return what is wrong with a tensor or group name, or an empty string."""
+    if not isinstance(name, str):
+        return f"it is of type {type(name).__name__}, not str"
     if name.isidentifier() and name.isascii() and len(name) <= limits.MAX_NAME_BYTES:
         return ""
     if _CONTROL.search(name):
@@ -67,7 +69,7 @@ def name_problem(name: str) -> str:
     return ""
 
 
-def check_ref_name(name: str) -> None:
+def check_ref_name(name: Any) -> None:
     """Raise unless ``name`` can name a branch or a tag.
 
     Parts of ASCII letters, digits and ``_ + = - .`` are separated by ``/``; no part begins or ends with a dot, holds
@@ -84,12 +86,14 @@ def check_ref_name(name: str) -> None:
         raise InvalidRefNameError(f"{name!r:.300} cannot name a branch or tag: {problem}")
 
 
-def ref_problem(name: str) -> str:
+def ref_problem(name: Any) -> str:
     """Return what is wrong with a branch or tag name, or an empty string."""
+    if not isinstance(name, str):
+        return f"it is of type {type(name).__name__}, not str"
     if not _REF.fullmatch(name):
         return "allowed are parts of A-Z a-z 0-9 _ + = - and inner dots, separated by '/'"
-    if len(name) > limits.MAX_NAME_BYTES:
-        return f"it is longer than {limits.MAX_NAME_BYTES} bytes"
+    if len(name) > limits.MAX_REF_BYTES:
+        return f"it is longer than {limits.MAX_REF_BYTES} characters"
     for part in name.split("/"):
         if ".." in part or part.endswith((".", ".json", ".lock")):
             return "no part may end with '.', '.json' or '.lock', or hold '..'"
@@ -103,7 +107,7 @@ def is_id(text: str) -> bool:
     return bool(_ID.fullmatch(text))
 
 
-def check_id(text: str) -> None:
+def check_id(text: Any) -> None:
     """Raise unless ``text`` has the form of an id.
 
     Raises
@@ -111,5 +115,5 @@ def check_id(text: str) -> None:
     FormatError
         If it has not.
     """
-    if not is_id(text):
+    if not (isinstance(text, str) and is_id(text)):
         raise FormatError(f"{text!r:.100} is not an id: 26 characters of a-z and 2-7 are")

@@ -25,9 +25,9 @@ from zlake.format.seal import ARRAY_PREFIX, PLACEHOLDER, check_seal, seal
 from zlake.types import IdArray, IntArray
 
 METADATA_KEY: Final = "zarr.json"
-CHUNK_KEY: Final = "c/0/0"
+CHUNK_KEY: Final = "c.0.0"
 PAGE_KEYS: Final = (METADATA_KEY, CHUNK_KEY)
-"""Keys of a page's two objects, relative to its prefix."""
+"""Keys of a page's two objects, relative to its prefix: without ``/``, which would cost folders on disk."""
 
 T = TypeVar("T", d.ExtentPageHead, d.IdPageHead)
 
@@ -299,7 +299,7 @@ def array_metadata(shape: tuple[int, ...], dtype: str, names: tuple[str, str]) -
         "shape": tuple(shape),
         "data_type": dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shape)}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
         "fill_value": 0,
         "codecs": [
             {"name": "bytes", "configuration": {"endian": "little"}},
