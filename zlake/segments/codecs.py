@@ -166,6 +166,7 @@ def decode(codec: str, data: Bytes, nbytes: int, where: str) -> npt.NDArray[np.u
     UnsupportedCompressionError
         If there is no chain of this name.
     """
+    encoder(codec)  # raises if there is none
     stored = np.frombuffer(data, np.uint8)
     if len(stored) < CHECKSUM_BYTES:
         raise CorruptObjectError(f"{where}: {len(stored)} bytes are too few for a chunk and its checksum")
@@ -192,7 +193,7 @@ def _decompress(codec: str, body: npt.NDArray[np.uint8], nbytes: int) -> npt.NDA
             raise ValueError("it holds another number of bytes")
         return np.frombuffer(plain, np.uint8)
     # A frame shorter than the buffer it is decompressed into would leave the rest of the buffer undefined.
-    claimed = _zstd_content_bytes(body) if codec == "zstd" else _blosc_content_bytes(codec, body)
+    claimed = _zstd_content_bytes(body) if codec == "zstd" else _blosc_content_bytes(body)
     if claimed != nbytes:
         raise ValueError(f"it claims to hold {claimed} bytes")
     out = np.empty(nbytes, np.uint8)
@@ -200,8 +201,7 @@ def _decompress(codec: str, body: npt.NDArray[np.uint8], nbytes: int) -> npt.NDA
     return out
 
 
-def _blosc_content_bytes(codec: str, body: npt.NDArray[np.uint8]) -> int:
-    chain_metadata(codec, np.dtype(np.uint8))  # raises if there is no such chain
+def _blosc_content_bytes(body: npt.NDArray[np.uint8]) -> int:
     if len(body) < _BLOSC_HEADER_BYTES:
         raise ValueError("its header is cut off")
     if int.from_bytes(body[12:16].tobytes(), "little") != len(body):
