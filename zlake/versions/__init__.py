@@ -1,0 +1,1 @@
+"""Versions: refs, staging, the commit protocol, rebase, history, verification. Knows neither htypes nor samples."""

@@ -1,0 +1,48 @@
+"""Which small extents at the end of a tensor a flush should copy into its own segment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zlake import limits
+from zlake.extents.map import ExtentMap
+from zlake.format.documents import SegmentTensor
+
+
+def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int, new_bytes: int) -> int:
+    """Return how many of the last rows to copy in front of the new ones; 0 for none.
+
+    Extents fall into tiers by their rows, each tier four times the one below. Extents are merged only where the result
+    is of a higher tier than each of them, so a row is copied at most once a tier: n single-row appends leave O(log n)
+    extents and write O(n log n) bytes. Nothing is merged beyond the size of a shard.
+
+    Parameters
+    ----------
+    segments, extents
+        The newest rows of the tensor, as `Repository.tail` gives them.
+    new_rows, new_bytes
+        What is being appended.
+    """
+    if not new_rows or extents.n_extents < limits.COALESCE_FACTOR - 1:
+        return 0
+    rows, size, highest, chosen = new_rows, new_bytes, 0, 0
+    last = max(0, extents.n_extents - _MOST_EXTENTS)
+    segment, count = extents.segment[last:].tolist(), extents.count[last:].tolist()
+    for i in range(1, len(count) + 1):
+        entry = segments[segment[-i]]
+        rows += count[-i]
+        size += entry.bytes * count[-i] // entry.rows
+        highest = max(highest, _tier(count[-i]))
+        if size > limits.SHARD_BYTES:
+            break
+        if i >= limits.COALESCE_FACTOR - 1 and _tier(rows) > highest:
+            chosen = rows - new_rows
+    return chosen
+
+
+_MOST_EXTENTS = 256
+
+
+def _tier(rows: int) -> int:
+    """Return the logarithm of a row count to the base of the coalescing factor, rounded down."""
+    return (rows.bit_length() - 1) // (limits.COALESCE_FACTOR.bit_length() - 1)

@@ -1,0 +1,264 @@
+"""Extent tables of documents to extent maps and back, with pages shared between snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from zlake import limits
+from zlake.extents import edit
+from zlake.extents.map import EMPTY, ExtentMap
+from zlake.format.documents import Extent, ExtentPage, ExtentTable, SegmentTensor
+from zlake.types import IntArray
+from zlake.versions.draft import Draft
+from zlake.versions.objects import Located, Objects, to_table
+
+SEGMENT_BYTES: Final = 256
+EXTENT_BYTES: Final = 16
+"""About what an entry of a segment table and an extent take in a document."""
+INLINE_TABLE_BYTES: Final = 48 * limits.KIB
+"""An inline table larger than this moves its older extents to a page."""
+DOCUMENT_TABLES_BYTES: Final = 512 * limits.KIB
+"""What the inline tables of all tensors may take in one document."""
+PAGE_FANOUT: Final = 8
+"""How many neighbouring pages of one size class are merged into one."""
+
+
+def load_extents(table: ExtentTable, objects: Objects) -> Located:
+    """Return the segment table and the extent map of a tensor, reading its pages at once where there are any.
+
+    Raises
+    ------
+    DatasetCorruptError, CorruptObjectError
+        If a page is missing or damaged.
+    """
+    if not table.pages:
+        return table.segments, inline_map(table)
+    parts = objects.extent_pages([page.id for page in table.pages])
+    parts.append((table.segments, inline_map(table)))
+    numbers: dict[str, int] = {}
+    segments: list[SegmentTensor] = []
+    maps = []
+    for entries, extents in parts:
+        maps.append(edit.renumber(extents, adopt(segments, numbers, entries)))
+    joined = ExtentMap.normalized(
+        np.concatenate([m.segment for m in maps]),
+        np.concatenate([m.start for m in maps]),
+        np.concatenate([m.count for m in maps]),
+    )
+    return tuple(segments), joined
+
+
+def inline_map(table: ExtentTable) -> ExtentMap:
+    """Return the map of a table's inline extents, over its inline segments."""
+    if len(table.extents) == 1:
+        (only,) = table.extents
+        return ExtentMap(np.array([only.segment]), np.array([only.start]), np.array([only.count]))
+    if not table.extents:
+        return EMPTY
+    return ExtentMap.from_runs((e.segment, e.start, e.count) for e in table.extents)
+
+
+def adopt(segments: list[SegmentTensor], numbers: dict[str, int], entries: Sequence[SegmentTensor]) -> IntArray:
+    """Add entries to a segment table, each segment once, and return their places in it.
+
+    Parameters
+    ----------
+    segments
+        The table, extended here.
+    numbers
+        Place in the table by segment id, extended here.
+    entries
+        Entries to add.
+    """
+    places = np.empty(len(entries), np.int64)
+    for i, entry in enumerate(entries):
+        place = numbers.setdefault(entry.segment, len(segments))
+        if place == len(segments):
+            segments.append(entry)
+        places[i] = place
+    return places
+
+
+class Part:
+    """Rows of a table that are stored together: those of one page, or the inline ones. Loaded when edited."""
+
+    def __init__(self, page: ExtentPage | None, rows: int, objects: Objects, located: Located | None = None) -> None:
+        self.page = page
+        self.rows = rows
+        self.changed = False
+        self._objects = objects
+        self._segments: list[SegmentTensor] | None = None
+        self._numbers: dict[str, int] = {}
+        self._extents = EMPTY
+        if located is not None:
+            self._fill(located)
+
+    def _fill(self, located: Located) -> None:
+        self._segments = list(located[0])
+        self._numbers = {entry.segment: i for i, entry in enumerate(located[0])}
+        self._extents = located[1]
+
+    def load(self) -> tuple[list[SegmentTensor], ExtentMap]:
+        """Return the segment table, which may be extended, and the map."""
+        if self._segments is None:
+            assert self.page is not None
+            self._fill(self._objects.extent_pages([self.page.id])[0])
+        assert self._segments is not None
+        return self._segments, self._extents
+
+    def adopt(self, entries: Sequence[SegmentTensor], extents: ExtentMap) -> ExtentMap:
+        """Return a map over ``entries`` as one over this part's table."""
+        segments, _ = self.load()
+        return edit.renumber(extents, adopt(segments, self._numbers, entries))
+
+    def put(self, extents: ExtentMap) -> None:
+        """Replace the map."""
+        self._extents = extents
+        self.rows = extents.length
+        self.changed = True
+
+    def pruned(self) -> Located:
+        """Return the table with the segments alone that are used, and the map over it."""
+        segments, extents = self.load()
+        used = edit.used_segments(extents)
+        if len(used) == len(segments):
+            return tuple(segments), extents
+        mapping = np.zeros(len(segments), np.int64)
+        mapping[used] = np.arange(len(used))
+        return tuple(segments[i] for i in used.tolist()), edit.renumber(extents, mapping)
+
+
+class TableEditor:
+    """Edits one tensor's extent table part by part, so that untouched pages stay shared.
+
+    Parameters
+    ----------
+    table
+        The table to start from; it is not changed.
+    objects
+        Reads the pages that an edit needs.
+    """
+
+    def __init__(self, table: ExtentTable, objects: Objects) -> None:
+        self._objects = objects
+        self._parts = [Part(page, page.rows, objects) for page in table.pages]
+        tail = inline_map(table)
+        self._parts.append(Part(None, tail.length, objects, (table.segments, tail)))
+
+    @property
+    def length(self) -> int:
+        """Number of rows."""
+        return sum(part.rows for part in self._parts)
+
+    def append(self, segments: Sequence[SegmentTensor], extents: ExtentMap) -> None:
+        """Add rows at the end."""
+        tail = self._parts[-1]
+        new = tail.adopt(segments, extents)
+        tail.put(edit.concat(tail.load()[1], new))
+
+    def drop_last(self, rows: int) -> None:
+        """Remove rows at the end."""
+        for part in reversed(self._parts):
+            gone = min(rows, part.rows)
+            if gone:
+                part.put(edit.slice_(part.load()[1], 0, part.rows - gone) if gone < part.rows else EMPTY)
+                rows -= gone
+
+    def clear(self) -> None:
+        """Remove all rows."""
+        self._parts = [Part(None, 0, self._objects, ((), EMPTY))]
+
+    def replace(self, rows: IntArray, segments: Sequence[SegmentTensor], extents: ExtentMap) -> None:
+        """Give rows, each named once, new content: row i of ``extents`` to ``rows[i]``."""
+        for part, mine, which in self._by_part(rows):
+            new = part.adopt(segments, extents if which is None else edit.take(extents, which))
+            part.put(edit.replace(part.load()[1], mine, new))
+
+    def delete(self, rows: IntArray) -> None:
+        """Remove rows."""
+        for part, mine, _ in self._by_part(rows):
+            part.put(edit.delete(part.load()[1], mine))
+
+    def _by_part(self, rows: IntArray) -> list[tuple[Part, IntArray, IntArray | None]]:
+        """Split rows by part: (part, rows within it, which of ``rows`` they are or None for all)."""
+        if not len(rows):
+            return []
+        if len(self._parts) == 1:
+            return [(self._parts[0], rows, None)]
+        ends = np.cumsum([part.rows for part in self._parts])
+        number = np.searchsorted(ends, rows, side="right")
+        found = []
+        for i in np.unique(number).tolist():
+            which = (number == i).nonzero()[0]
+            part = self._parts[i]
+            found.append((part, rows[which] - (int(ends[i]) - part.rows), which))
+        return found
+
+    def store(self, draft: Draft, inline_bytes: int) -> ExtentTable:
+        """Return the table as a document, with new pages added to the draft.
+
+        Parameters
+        ----------
+        draft
+            Takes the new pages.
+        inline_bytes
+            What the inline part may take in the document, about.
+        """
+        pages: list[ExtentPage] = []
+        for part in self._parts[:-1]:
+            if not part.changed and part.page is not None:
+                pages.append(part.page)
+            elif part.rows:
+                pages.extend(draft.extent_pages(*part.pruned()))
+        segments, extents = self._parts[-1].pruned()
+        spilled = _spill(segments, extents, inline_bytes)
+        if spilled:
+            older = edit.slice_(extents, 0, spilled)
+            pages = _merge(pages, (segments, older), draft, self._objects)
+            tail = Part(None, 0, self._objects, (segments, EMPTY))
+            tail.put(edit.slice_(extents, spilled, extents.length))
+            segments, extents = tail.pruned()
+        inline = tuple(Extent(*run) for run in extents.runs())
+        return ExtentTable(segments=segments, extents=inline, pages=tuple(pages))
+
+
+def _spill(segments: Sequence[SegmentTensor], extents: ExtentMap, most: int) -> int:
+    """Return how many first rows of the inline map go to a page, so that the rest takes a quarter of ``most``."""
+    n = extents.n_extents
+    if n <= limits.INLINE_EXTENTS and len(segments) * SEGMENT_BYTES + n * EXTENT_BYTES <= most:
+        return 0
+    # walk from the newest extent back: a segment costs where it is met first
+    backwards = extents.segment[::-1]
+    cost = np.full(n, EXTENT_BYTES, np.int64)
+    cost[np.unique(backwards, return_index=True)[1]] += SEGMENT_BYTES
+    kept = int(np.searchsorted(np.cumsum(cost), most // 4, side="right"))
+    kept = min(kept, limits.INLINE_EXTENTS // 4)
+    return extents.length if not kept else int(extents.ends[n - 1 - kept])
+
+
+def _merge(pages: list[ExtentPage], tail: Located, draft: Draft, objects: Objects) -> list[ExtentPage]:
+    """Append a page for ``tail``, merging the last pages of its size class into it: few pages, written few times."""
+    pages = list(pages)
+    size = tail[1].n_extents
+    merged = [tail]
+    while len(pages) >= PAGE_FANOUT - 1:
+        group = pages[-(PAGE_FANOUT - 1) :]
+        total = size + sum(page.extents for page in group)
+        alike = all(_size_class(page.extents) <= _size_class(size) for page in group)
+        if not alike or total > limits.PAGE_EXTENTS:
+            break
+        merged = [*objects.extent_pages([page.id for page in group]), *merged]
+        pages = pages[: -(PAGE_FANOUT - 1)]
+        size = total
+    segments: list[SegmentTensor] = []
+    numbers: dict[str, int] = {}
+    tables = [to_table(edit.renumber(extents, adopt(segments, numbers, entries))) for entries, extents in merged]
+    joined = np.concatenate(tables)
+    return pages + draft.extent_pages(segments, ExtentMap.normalized(joined[:, 0], joined[:, 1], joined[:, 2]))
+
+
+def _size_class(extents: int) -> int:
+    return (extents.bit_length() - 1) // 3

@@ -1,0 +1,150 @@
+"""The write protocol: segments, which the caller wrote; then pages; then the snapshot; then the swap of the branch.
+
+Each step is a function of its own, so that tests can stop between any two. A crash leaves objects that nothing names,
+never a branch that names something unfinished.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from zlake.context import Context
+from zlake.errors import CommitError, CommitStateUnknownError, ObjectExistsError, WriteStateUnknownError
+from zlake.format import encode, paths
+from zlake.format.documents import Ref, Snapshot
+from zlake.storage.store import Lost, Store, Written
+from zlake.versions import refs
+from zlake.versions.changes import Changes, RowReader
+from zlake.versions.draft import Draft
+from zlake.versions.head import Head
+from zlake.versions.objects import Objects
+from zlake.versions.read_head import read_head
+from zlake.versions.rebase import rebase
+
+ATTEMPTS: Final = 256
+"""Swaps that a writer may lose in a row before it gives up."""
+_LONGEST_WAIT: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A snapshot, and the branch document that will name it."""
+
+    snapshot: Snapshot
+    ref: Ref
+
+
+Build = Callable[[Head, Changes, Draft], Proposal]
+
+
+def publish(
+    objects: Objects, context: Context, head: Head, changes: Changes, build: Build, reader: RowReader | None
+) -> Head:
+    """Bring a branch from ``head`` to a new snapshot, rebasing onto what others have published in between.
+
+    Parameters
+    ----------
+    objects
+        The dataset's objects.
+    context
+        Clock and ids.
+    head
+        The branch as the caller knows it.
+    changes
+        What to change, against ``head.snapshot``.
+    build
+        Makes the snapshot and branch document from a head and changes against it.
+    reader
+        For the rebase.
+
+    Returns
+    -------
+    Head
+        The branch with our snapshot.
+
+    Raises
+    ------
+    ConflictError
+        If another writer changed the same things; the branch is as that writer left it.
+    CommitStateUnknownError
+        If it cannot be known whether the swap landed.
+    CommitError
+        If the branch changed faster than we could follow.
+    """
+    assert head.branch is not None
+    store = objects.store
+    for attempt in range(ATTEMPTS):
+        started = time.perf_counter()
+        draft = Draft(objects, context)
+        proposal = build(head, changes, draft)
+        write_pages(store, draft)
+        write_snapshot(store, proposal.snapshot)
+        outcome = swap(store, head, proposal)
+        if isinstance(outcome, Written):
+            objects.remember("snapshot", proposal.snapshot.id, proposal.snapshot)
+            return Head(head.branch, proposal.ref, outcome.generation, proposal.snapshot)
+        theirs = read_head(objects, head.branch)
+        landed = refs.landed(proposal.ref, theirs.ref)
+        if landed:
+            # somebody built upon it already: the old generation makes our next write find that out
+            return Head(head.branch, proposal.ref, head.generation, proposal.snapshot)
+        if landed is None:
+            raise _unknown(store, head.branch, proposal.snapshot.id)
+        changes = rebase(head.snapshot, changes, theirs.snapshot, objects, reader)
+        head = theirs
+        _wait(attempt, time.perf_counter() - started)
+    raise CommitError(
+        f"{store.url}: branch {head.branch!r} was changed by others {ATTEMPTS} times while this write was under way; "
+        "nothing was lost, try again"
+    )
+
+
+def write_pages(store: Store, draft: Draft) -> None:
+    """Write the pages that the snapshot names, all at once."""
+    if draft.pending:
+        store.create_many(draft.pending)
+
+
+def write_snapshot(store: Store, snapshot: Snapshot) -> None:
+    """Write the snapshot, create-only.
+
+    Raises
+    ------
+    ObjectExistsError
+        If there is another object under its id.
+    """
+    key = paths.snapshot_key(snapshot.id)
+    if isinstance(store.create(key, encode(snapshot)), Lost):
+        raise ObjectExistsError(f"{store.url}: another object exists already under the key {key!r}; try again")
+
+
+def swap(store: Store, head: Head, proposal: Proposal) -> Written | Lost:
+    """Swap the branch, if it is still as ``head`` says.
+
+    Raises
+    ------
+    CommitStateUnknownError
+        If no answer came and the branch cannot be read.
+    """
+    assert head.branch is not None
+    try:
+        return refs.swap_branch(store, head.branch, proposal.ref, head.generation)
+    except WriteStateUnknownError as error:
+        raise _unknown(store, head.branch, proposal.snapshot.id) from error
+
+
+def _unknown(store: Store, branch: str, snapshot_id: str) -> CommitStateUnknownError:
+    return CommitStateUnknownError(
+        f"{store.url}: it is not known whether branch {branch!r} was brought to {snapshot_id}: the storage gave no "
+        "answer. Load the dataset again and look for this id before you repeat the write",
+        snapshot_id,
+    )
+
+
+def _wait(attempt: int, took: float) -> None:
+    """Wait a random while, longer after each loss, measured by how long an attempt takes on this storage."""
+    time.sleep(random.uniform(0, min(_LONGEST_WAIT, took * 2 ** min(attempt, 5))))
