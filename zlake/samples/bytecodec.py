@@ -27,6 +27,7 @@ from zlake.samples.sniff import Buffer, Header, check_size
 from zlake.types import Array
 
 _LEVEL = 1
+_LZ4_RATIO = 255  # no LZ4 block expands further
 _DTYPES = {(dtype.kind.encode(), dtype.itemsize): dtype for dtype in CORE}
 
 
@@ -94,10 +95,10 @@ class ByteCodec:
 
     def decompress(self, data: Buffer, nbytes: int) -> bytearray:
         """Decompress to exactly ``nbytes`` bytes, or raise `SampleDecompressionError`."""
-        out = bytearray(nbytes)
         if not nbytes:
-            return out
+            return bytearray()
         self._check_length(data, nbytes)
+        out = bytearray(nbytes)
         try:
             _module(self.name).decompress(bytes(data), out)
         except (RuntimeError, ValueError) as error:
@@ -113,7 +114,8 @@ class ByteCodec:
             If it does not say, or claims more than `limits.MAX_DECODED_SAMPLE_BYTES`.
         """
         size = int.from_bytes(data[:4], "little") if self.name == "lz4" else _zstd_size(bytes(data[:18]))
-        if len(data) < 5 or not 0 <= size <= limits.MAX_DECODED_SAMPLE_BYTES:
+        most = limits.MAX_DECODED_SAMPLE_BYTES if self.name == "zstd" else _LZ4_RATIO * len(data)
+        if len(data) < 5 or not 0 <= size <= min(most, limits.MAX_DECODED_SAMPLE_BYTES):
             raise SampleDecompressionError(f"damaged {self.name} bytes: they claim to hold {size:,} bytes")
         return size
 

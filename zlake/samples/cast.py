@@ -77,7 +77,9 @@ def cast(array: Array, dtype: np.dtype[Any], *, by_value: bool) -> Array:
     """
     if array.dtype == dtype:
         return np.ascontiguousarray(array)
-    if array.size == 0 or np.can_cast(array.dtype, dtype):
+    if array.size == 0:
+        return np.empty(array.shape, dtype)
+    if np.can_cast(array.dtype, dtype):
         return array.astype(dtype, order="C")
     if by_value:
         return _cast_values(array, dtype)

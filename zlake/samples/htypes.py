@@ -13,6 +13,7 @@ from zlake.samples.arrays import each_sample, fit_shape, prepare_array, prepare_
 from zlake.samples.cast import to_array
 from zlake.samples.codecs import codec
 from zlake.samples.encoded import Encoded
+from zlake.samples.fit import check_record
 from zlake.samples.names import ClassNames
 from zlake.samples.prepared import Prepared
 from zlake.samples.sample import Sample
@@ -205,7 +206,11 @@ class HType:
             if sample.compression_of(data) == wanted.name and self.keeps(data, spec):
                 return self._keep(data, spec)
         array = self.array(sample, spec)
-        return Encoded(wanted.encode(array) if array.size else b"", array.shape)
+        if not array.size:
+            return Encoded(b"", array.shape)
+        data = wanted.encode(array)
+        check_record(wanted.header(data), array.shape, array.dtype, wanted.name)
+        return Encoded(data, array.shape)
 
     def keeps(self, data: bytes, spec: TensorSpec) -> bool:
         """Return whether encoded bytes of the tensor's compression can be stored as they are."""

@@ -37,7 +37,7 @@ FORMATS: Final[dict[str, Format]] = {
     "sgi": Format("SGI", ("L", "RGB", "RGBA")),
     "tga": Format("TGA", ("1", "L", "LA", "RGB", "RGBA")),
     "tiff": Format("TIFF", ("1", "L", "LA", "RGB", "RGBA", "I;16", "I", "F")),
-    "webp": Format("WEBP", ("RGB", "RGBA"), (("quality", 90),)),
+    "webp": Format("WEBP", ("RGB",), (("quality", 90),)),
 }
 """Formats that go through Pillow alone; of several frames the first is the sample. GIF is only read, as RGB."""
 

@@ -154,7 +154,8 @@ _PNG_DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 1
 def png_header(data: Buffer) -> Header:
     """Return shape and dtype of the array that a PNG decodes to, from its first 33 bytes.
 
-    Gray: ``(h, w)`` of bool (1 bit), uint8 or uint16; palette: ``(h, w) uint8`` indices; otherwise ``(h, w, c) uint8``.
+    Gray: ``(h, w)`` of bool (1 bit), uint8 or uint16; palette: ``(h, w) uint8`` indices; otherwise ``(h, w, c) uint8``
+    with c as in the file (gray with alpha of 16 bits: RGBA).
 
     Raises
     ------
@@ -176,4 +177,7 @@ def png_header(data: Buffer) -> Header:
             f"a PNG header with width {width}, height {height}, bit depth {depth}, colour type {colour}"
         )
     dtype = {1: _BOOL, 16: _UINT16}.get(depth, _UINT8) if colour == 0 else _UINT8
-    return check_size(Header((height, width, *_PNG_CHANNELS[colour]), dtype), "PNG")
+    channels = (
+        (4,) if (colour, depth) == (4, 16) else _PNG_CHANNELS[colour]
+    )  # Pillow makes RGBA of 16-bit gray and alpha
+    return check_size(Header((height, width, *channels), dtype), "PNG")
