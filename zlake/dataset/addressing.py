@@ -1,0 +1,51 @@
+"""Mixed keys, copies of settings, and how a dataset travels to another process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zlake.extents.selection import Selection
+from zlake.session.opening import Portable
+from zlake.session.session import Session
+
+if TYPE_CHECKING:
+    from zlake.dataset.dataset import Dataset
+    from zlake.dataset.tensor import Tensor
+
+
+def steps(ds: Dataset, key: tuple[Any, ...]) -> Any:
+    """Apply the parts of a mixed key one by one: ``ds["x", 0]`` is ``ds["x"][0]``, ``ds[0, "x"]`` is ``ds[0]["x"]``."""
+    found: Any = ds
+    for part in key:
+        found = found[part]
+    return found
+
+
+def tensor_like(ds: Dataset, name: str, source: Tensor) -> Tensor:
+    """Create a tensor with the settings and info of another."""
+    state = source._column.state
+    options = {k: v for k, v in state.options.items() if v is not None}
+    given: dict[str, Any] = {"dtype": state.dtype, **options}
+    if state.sample_compression is not None or source._column.htype.needs_compression:
+        given["sample_compression"] = state.sample_compression
+    if state.chunk_compression is not None:
+        given["chunk_compression"] = state.chunk_compression
+    made = ds.create_tensor(name, htype=source.htype, **given)
+    if source.info:
+        made.info.replace_with(dict(source.info))
+    return made
+
+
+def pickled(
+    session: Session, rows: Selection | int | None, group: str, names: tuple[str, ...] | None
+) -> tuple[Any, ...]:
+    """Return the arguments of `reopen`; what is not flushed yet is flushed first, so that the other process sees it."""
+    session.flush()
+    return Portable.of(session), rows, group, names
+
+
+def reopen(portable: Portable, rows: Selection | int | None, group: str, names: tuple[str, ...] | None) -> Dataset:
+    """Open a pickled dataset at the very snapshot it was pickled at."""
+    from zlake.dataset.dataset import Dataset
+
+    return Dataset(portable.open(), rows, group, names)

@@ -1,0 +1,506 @@
+"""The face of a dataset, or of some of its rows, tensors or groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import EllipsisType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from zlake.dataset import addressing, listing, show
+from zlake.dataset.info import Info
+from zlake.dataset.tensor import Tensor
+from zlake.errors import GroupInfoNotSupportedError, InvalidKeyTypeError, InvalidOperationError, MissingDependencyError
+from zlake.extents.selection import Selection
+from zlake.samples.spec import UNSPECIFIED
+from zlake.session import append, commit, schema, update
+from zlake.session import verify as verifying
+from zlake.session.session import Session
+
+
+class Dataset:
+    """A versioned dataset of tensors; or a view of it: chosen rows, tensors, or one group.
+
+    Made by `zlake.empty`, `zlake.load` and `zlake.dataset`. Views are made by indexing and share the dataset's state.
+
+    Examples
+    --------
+    >>> import numpy as np, zlake
+    >>> ds = zlake.empty("mem://dataset-doc", overwrite=True)
+    >>> _ = ds.create_tensor("x")
+    >>> with ds:
+    ...     for i in range(3):
+    ...         ds.append({"x": np.arange(i + 1)})
+    >>> first = ds.commit("three ragged rows")
+    >>> ds.x.numpy(aslist=True)
+    [array([0]), array([0, 1]), array([0, 1, 2])]
+    """
+
+    __slots__ = ("_group", "_names", "_rows", "_session")
+
+    def __init__(
+        self,
+        session: Session,
+        rows: Selection | int | None = None,
+        group: str = "",
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        object.__setattr__(self, "_session", session)
+        object.__setattr__(self, "_rows", rows)
+        object.__setattr__(self, "_group", group)  # with its trailing slash
+        object.__setattr__(self, "_names", names)  # full names, or None for all
+
+    # ------------------------------------------------------------ selecting
+
+    def __getitem__(self, key: Any) -> Any:
+        """Select: a name gives a tensor or group, a list of names some tensors, all else rows."""
+        if isinstance(key, str):
+            return self._named(key)
+        if isinstance(key, tuple):
+            if key and all(isinstance(part, str) for part in key):
+                return Dataset(self._session, self._rows, self._group, self._full(key))
+            return addressing.steps(self, key)
+        if isinstance(key, list) and key and all(isinstance(part, str) for part in key):
+            return Dataset(self._session, self._rows, self._group, self._full(key))
+        if isinstance(key, EllipsisType):
+            return self
+        rows = self._rows
+        if isinstance(rows, int):
+            raise InvalidKeyTypeError(f"one row is selected already; {key!r} cannot select among it, a tensor name can")
+        if rows is None:
+            rows = Selection.all(self.max_len)
+        return Dataset(self._session, rows[key], self._group, self._names)
+
+    def _named(self, name: str) -> Any:
+        full = name[1:] if name.startswith("/") else self._group + name
+        column = self._session.columns.get(full)
+        if column is not None:
+            return Tensor(column, self._rows)
+        if full in self._session.groups:
+            return Dataset(self._session, self._rows, full + "/", self._names)
+        self._session.column(full)
+        raise AssertionError("unreachable: column() raised")
+
+    def _full(self, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(column.name for name in names for column in listing.below(self._session, self._group + name))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self._named(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name):
+            object.__setattr__(self, name, value)
+        else:
+            self[name] = value
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Give the selected rows of a tensor new samples: ``ds[3]["x"] = a``, ``ds[0:2].x = [a, b]``."""
+        if not isinstance(key, str):
+            raise InvalidKeyTypeError(f"rows cannot be assigned as a whole; use ds[{key!r}].update({{...}})")
+        target = self._named(key)
+        if isinstance(self._rows, int) and isinstance(target, Tensor):
+            Tensor(target._column)[self._rows] = value
+        elif target is not value:  # `ds.x += 1` assigns what it changed in place
+            target[:] = value
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (
+            self._group + name in self._session.columns or self._group + name in self._session.groups
+        )
+
+    def __iter__(self) -> Iterator[Dataset]:
+        if isinstance(self._rows, int):
+            yield self
+            return
+        rows = range(len(self)) if self._rows is None else self._rows.array().tolist()
+        for row in rows:
+            yield Dataset(self._session, row, self._group, self._names)
+
+    def __len__(self) -> int:
+        if isinstance(self._rows, int):
+            return 1
+        return self.min_len if self._rows is None else len(self._rows)
+
+    def __dir__(self) -> list[str]:
+        return [*object.__dir__(self), *self.tensors, *self.groups]
+
+    # ------------------------------------------------------------ structure
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The visible tensors by full name, in the order of their creation."""
+        return {c.name[len(self._group) :]: Tensor(c, self._rows) for c in listing.visible(self._columns())}
+
+    def _columns(self) -> list[Any]:
+        return listing.selected(self._session, self._group, self._names)
+
+    @property
+    def groups(self) -> dict[str, Dataset]:
+        """The groups directly below this one."""
+        return {
+            name: Dataset(self._session, self._rows, f"{self._group}{name}/", self._names)
+            for name in listing.groups(self._session, self._group)
+        }
+
+    @property
+    def root(self) -> Dataset:
+        """The whole dataset."""
+        return Dataset(self._session)
+
+    @property
+    def parent(self) -> Dataset | None:
+        """The group above this one, None above the root."""
+        if not self._group:
+            return None
+        above = self._group.rstrip("/").rpartition("/")[0]
+        return Dataset(self._session, self._rows, f"{above}/" if above else "")
+
+    @property
+    def group_index(self) -> str:
+        """Full name of this group, empty for the root."""
+        return self._group.rstrip("/")
+
+    def create_tensor(
+        self,
+        name: str,
+        htype: str = UNSPECIFIED,
+        dtype: Any = None,
+        sample_compression: str | None = UNSPECIFIED,
+        chunk_compression: str | None = UNSPECIFIED,
+        exist_ok: bool = False,
+        **settings: Any,
+    ) -> Tensor:
+        """Create a tensor.
+
+        Parameters
+        ----------
+        name
+            Name below this group; ``/`` separates groups, which are created.
+        htype
+            What the samples are; by default the first one decides.
+        dtype
+            NumPy dtype of the samples; by default the htype or the first sample decides.
+        sample_compression
+            Codec of each sample (``"jpeg"``, ``"png"``); required for images, where None stores plain arrays.
+        chunk_compression
+            Codec of whole chunks (``"zstd"``, ``"blosc"``); excludes ``sample_compression``.
+        exist_ok
+            Return an existing tensor of the same settings.
+        **settings
+            Settings of the htype (``class_names=``, ``coords=``) and of storage (``hidden=``, ``tiling_threshold=``).
+
+        Raises
+        ------
+        StructureError
+            If the name is taken or malformed, or a setting is unknown; nothing was changed.
+        """
+        self._whole("create_tensor")
+        given = {"dtype": dtype, "sample_compression": sample_compression, "chunk_compression": chunk_compression}
+        given = {k: v for k, v in given.items() if not isinstance(v, str) or v != UNSPECIFIED}
+        if dtype is None:
+            del given["dtype"]
+        full = self._group + name if isinstance(name, str) else name
+        return Tensor(schema.create_tensor(self._session, full, htype, _members(), exist_ok, {**given, **settings}))
+
+    def create_tensor_like(self, name: str, source: Tensor) -> Tensor:
+        """Create a tensor with the settings and the info of another one, without its rows."""
+        self._whole("create_tensor_like")
+        return addressing.tensor_like(self, name, source)
+
+    def create_group(self, name: str, exist_ok: bool = False) -> Dataset:
+        """Create a group and the groups above it."""
+        self._whole("create_group")
+        full = schema.create_group(self._session, self._group + name, _members(), exist_ok)
+        return Dataset(self._session, None, f"{full}/")
+
+    def delete_tensor(self, name: str, large_ok: bool = False) -> None:
+        """Delete a tensor from this version; commits made before keep it."""
+        self._whole("delete_tensor")
+        schema.delete_tensor(self._session, self._group + name, large_ok)
+
+    def delete_group(self, name: str, large_ok: bool = False) -> None:
+        """Delete a group with its tensors from this version; commits made before keep them."""
+        self._whole("delete_group")
+        schema.delete_group(self._session, self._group + name, large_ok)
+
+    def rename_tensor(self, name: str, new_name: str) -> None:
+        """Rename a tensor; no sample moves."""
+        self._whole("rename_tensor")
+        schema.rename_tensor(self._session, self._group + name, self._group + new_name, _members())
+
+    def rename_group(self, name: str, new_name: str) -> None:
+        """Rename a group; no sample moves."""
+        self._whole("rename_group")
+        schema.rename_group(self._session, self._group + name, self._group + new_name, _members())
+
+    @property
+    def info(self) -> Info:
+        """The dataset's own dictionary, saved with it."""
+        if self._group:
+            raise GroupInfoNotSupportedError(f"group {self.group_index!r} has no info; use ds.info or a tensor's info")
+        return Info(self._session, None)
+
+    @info.setter
+    def info(self, value: Mapping[str, Any]) -> None:
+        self.info.replace_with(value)
+
+    # ------------------------------------------------------------ rows
+
+    def append(self, sample: Mapping[str, Any], skip_ok: bool = False, append_empty: bool = False) -> None:
+        """Append one row: one sample to each tensor.
+
+        Durable when it returns; inside ``with ds:`` when the block ends.
+
+        Parameters
+        ----------
+        sample
+            Tensor name to sample; None stands for an empty sample.
+        skip_ok
+            Let tensors be left out, and become shorter than others.
+        append_empty
+            Append empty samples to tensors that are left out.
+
+        Raises
+        ------
+        SampleAppendError
+            If a sample does not fit, or a tensor is left out; no tensor was changed.
+        """
+        self._whole("append")
+        append.append_row(self._session, sample, skip_ok=skip_ok, append_empty=append_empty, group=self._group)
+
+    def extend(
+        self,
+        samples: Mapping[str, Any],
+        skip_ok: bool = False,
+        append_empty: bool = False,
+        ignore_errors: bool = False,
+        progressbar: bool = False,
+    ) -> None:
+        """Append many rows, all or none: for each tensor a sequence of samples, or an array's first axis.
+
+        Parameters
+        ----------
+        samples
+            Tensor name to samples; all sequences have one length.
+        skip_ok, append_empty
+            As in `append`.
+        ignore_errors
+            Leave out rows that do not fit.
+        progressbar
+            Show progress.
+
+        Raises
+        ------
+        SampleExtendError
+            If a sample does not fit; no tensor was changed.
+        """
+        self._whole("extend")
+        append.extend_rows(
+            self._session,
+            samples,
+            skip_ok=skip_ok,
+            append_empty=append_empty,
+            ignore_errors=ignore_errors,
+            progressbar=progressbar,
+            group=self._group,
+        )
+
+    def update(self, sample: Mapping[str, Any]) -> None:
+        """Give the selected rows new samples, in all the named tensors or in none: ``ds[3].update({"x": a})``.
+
+        Raises
+        ------
+        SampleUpdateError
+            If a sample does not fit; nothing was changed.
+        """
+        rows = self._rows
+        if rows is None:
+            rows = Selection.all(len(self))
+        if isinstance(rows, int):
+            values = {self._group + name: [value] for name, value in sample.items()}
+            update.update_rows(self._session, np.array([rows]), values)
+        else:
+            values = {self._group + name: value for name, value in sample.items()}
+            update.update_rows(self._session, rows.array(), values)
+
+    def pop(self, index: int | Sequence[int] | None = None) -> None:
+        """Remove a row, several rows, or the last one, from every tensor.
+
+        Raises
+        ------
+        RowIndexError
+            If there is no such row; nothing was changed.
+        """
+        self._whole("pop")
+        columns = self._columns()
+        longest = max((len(c) for c in columns), default=0)
+        rows = update.pop_index(index, longest)
+        update.pop_each(columns, rows)
+
+    @property
+    def min_len(self) -> int:
+        """Rows of the shortest tensor."""
+        return min((len(c) for c in listing.visible(self._columns())), default=0)
+
+    @property
+    def max_len(self) -> int:
+        """Rows of the longest tensor."""
+        return max((len(c) for c in listing.visible(self._columns())), default=0)
+
+    @property
+    def num_samples(self) -> int:
+        """Rows of the shortest tensor, whatever is selected."""
+        return self.min_len
+
+    @property
+    def sample_indices(self) -> Sequence[int]:
+        """The selected rows, as numbers of rows of the whole dataset."""
+        if self._rows is None:
+            return range(self.max_len)
+        return (self._rows,) if isinstance(self._rows, int) else self._rows.array().tolist()
+
+    # ------------------------------------------------------------ durability and versions
+
+    def __enter__(self) -> Dataset:
+        """Make everything in the block one flush (and one more whenever the buffer is full)."""
+        self._session.depth += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.leave()
+
+    def flush(self) -> None:
+        """Make everything that was written durable now."""
+        self._session.flush()
+
+    def refresh(self) -> None:
+        """See what other writers have flushed to the branch since this dataset was opened."""
+        self._session.refresh()
+
+    def commit(self, message: str | None = None, allow_empty: bool = False, author: str | None = None) -> str:
+        """Record the branch's staged state, with everything written so far, as a commit; return its id.
+
+        Raises
+        ------
+        EmptyCommitError
+            If nothing changed since the last commit and ``allow_empty`` is false.
+        ConflictError
+            If another writer changed the same rows; nothing is lost.
+        CommitStateUnknownError
+            If the storage stopped answering at the last step.
+        """
+        self._whole("commit")
+        return commit.commit(self._session, message or "", author, allow_empty)
+
+    @property
+    def commit_id(self) -> str | None:
+        """Id of the commit that this version is, or is based on; None before the first."""
+        return commit.commit_id(self._session)
+
+    @property
+    def branch(self) -> str | None:
+        """The branch that is open, or None at a past commit."""
+        return self._session.head.branch
+
+    @property
+    def has_head_changes(self) -> bool:
+        """Whether anything was written since the last commit."""
+        return commit.has_changes(self._session)
+
+    @property
+    def commits(self) -> list[dict[str, Any]]:
+        """The commits of this version, newest first: ``commit``, ``author``, ``time`` (UTC), ``message``."""
+        return commit.commits(self._session)
+
+    def log(self) -> None:
+        """Print the commits of this version, newest first."""
+        show.log(self._session)
+
+    # ------------------------------------------------------------ the dataset as a whole
+
+    @property
+    def path(self) -> str:
+        """Where the dataset lies."""
+        return self._session.store.url
+
+    @property
+    def read_only(self) -> bool:
+        """Whether changes are refused. May be set."""
+        return self._session.read_only
+
+    @read_only.setter
+    def read_only(self, value: bool) -> None:
+        self._session.set_read_only(value)
+
+    @property
+    def is_view(self) -> bool:
+        """Whether rows or tensors were selected."""
+        return self._rows is not None or self._names is not None
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Format version, dataset id, version and the names of tensors and groups."""
+        return listing.meta(self._session, self._group)
+
+    def size_approx(self) -> int:
+        """Return the stored bytes of the samples of this version, exactly; rows not flushed count as buffered."""
+        return listing.stored_bytes(self._columns())
+
+    def verify(self, deep: bool = True, progressbar: bool = False) -> Any:
+        """Check every object that this dataset's refs reach, with ``deep`` every checksum of every sample.
+
+        Returns
+        -------
+        Report
+            What was checked and what is damaged; true if nothing is.
+        """
+        return verifying.verify(self._session, deep, progressbar)
+
+    def summary(self, force: bool = False) -> None:
+        """Print the tensors with htype, shape, dtype and compression; views of over 10,000 rows need ``force``."""
+        show.summary(self, force)
+
+    def __repr__(self) -> str:
+        return show.text(self)
+
+    def __str__(self) -> str:
+        return show.text(self)
+
+    def _repr_html_(self) -> str:
+        return show.html(self)
+
+    # ------------------------------------------------------------ training loops and other tools
+
+    def pytorch(self, **options: Any) -> Any:
+        """Return a `torch.utils.data.DataLoader` over the selected rows. See `zlake.loader.torch.dataloader`."""
+        try:
+            from zlake.loader.torch import dataloader
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError("ds.pytorch() needs PyTorch: pip install 'zlake[torch]'") from error
+        return dataloader(self._session, self._view(), **options)
+
+    def zarr_store(self) -> Any:
+        """Return a read-only `zarr.abc.store.Store` that presents this version or view as a Zarr v3 hierarchy."""
+        from zlake.interop.zarr_store import ZlakeStore
+
+        return ZlakeStore(self._session, self._view())
+
+    def _view(self) -> Any:
+        return listing.view(self._session, self._rows, self._group, self._names)
+
+    def __reduce__(self) -> Any:
+        return addressing.reopen, addressing.pickled(self._session, self._rows, self._group, self._names)
+
+    def _whole(self, method: str) -> None:
+        if self._rows is not None or self._names is not None:
+            raise InvalidOperationError(f"{method} method cannot be called on a Dataset view")
+
+
+def _members() -> frozenset[str]:
+    """Names that a tensor cannot take, since `Dataset` has members of these names."""
+    return frozenset(name for name in dir(Dataset) if not name.startswith("_"))

@@ -1,0 +1,224 @@
+"""The functions that open, create, copy the structure of, and delete datasets."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from zlake.context import Context
+from zlake.dataset.dataset import Dataset
+from zlake.errors import DatasetNotFoundError, DatasetTooLargeToDelete, InvalidPathException
+from zlake.session import opening
+from zlake.storage.store import Store
+
+Path = str | os.PathLike[str]
+Credentials = Mapping[str, Any] | str | None
+_LARGE_BYTES = 1000**3
+
+
+def empty(
+    path: Path,
+    overwrite: bool = False,
+    creds: Credentials = None,
+    *,
+    context: Context | None = None,
+    memory_cache_size: int | None = None,
+    local_cache_size: int | None = None,
+    **ignored: Any,
+) -> Dataset:
+    """Create an empty dataset.
+
+    Parameters
+    ----------
+    path
+        Local path or URL: ``mem://name``, ``s3://bucket/prefix``, ``gs://bucket/prefix``, or any scheme of fsspec.
+    overwrite
+        Delete a dataset that is there first.
+    creds
+        ``aws_access_key_id``, ``aws_secret_access_key``, ``aws_session_token``, ``endpoint_url``, ``aws_region``,
+        ``profile_name`` for S3, fsspec's options for its schemes, or ``"ENV"``. Never stored.
+    context
+        Clock, ids and limits; for tests and experts.
+    memory_cache_size
+        Bound of the decoded chunks in memory, in MB.
+    local_cache_size
+        Bound of the local cache of remote objects, in MB.
+    **ignored
+        ``lock_enabled`` and ``lock_timeout`` of Deep Lake, ignored with a warning: there are no locks.
+
+    Raises
+    ------
+    DatasetExistsError
+        If there is a dataset and ``overwrite`` is false.
+    PathNotEmptyException
+        If the path holds something else.
+    """
+    _check_ignored(ignored)
+    plain, address = opening.split_address(_text(path))
+    if address is not None:
+        raise InvalidPathException(f"a new dataset has no version {address!r} yet; create {plain!r} without it")
+    made = opening.make_context(context, memory_cache_size, local_cache_size)
+    store = opening.store_at(plain, creds, made, False)
+    return Dataset(opening.create_session(store, made, overwrite=overwrite))
+
+
+def load(
+    path: Path,
+    read_only: bool | None = None,
+    creds: Credentials = None,
+    *,
+    ref: str | None = None,
+    committed: bool = False,
+    context: Context | None = None,
+    memory_cache_size: int | None = None,
+    local_cache_size: int | None = None,
+    **ignored: Any,
+) -> Dataset:
+    """Open a dataset.
+
+    Parameters
+    ----------
+    path
+        Local path or URL, optionally with ``@branch``, ``@tag`` or ``@commit``.
+    read_only
+        Refuse changes. By default a branch is writable where the storage is.
+    creds
+        As in `empty`.
+    ref
+        Branch, tag or commit, instead of ``path@ref``.
+    committed
+        Open the newest commit of the branch, without what is staged on top of it.
+    context, memory_cache_size, local_cache_size, **ignored
+        As in `empty`.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no dataset.
+    RefNotFoundError
+        If it has no such branch, tag or commit.
+    UnsupportedFormatError
+        If a newer zlake wrote it.
+    CorruptObjectError
+        If a document is damaged.
+    """
+    _check_ignored(ignored)
+    plain, address = opening.split_address(_text(path))
+    if ref is not None and address is not None:
+        raise InvalidPathException(f"give the version once: the path says {address!r}, ref says {ref!r}")
+    made = opening.make_context(context, memory_cache_size, local_cache_size)
+    store = opening.store_at(plain, creds, made, read_only)
+    return Dataset(opening.open_session(store, made, ref or address, read_only, committed=committed))
+
+
+def dataset(path: Path, read_only: bool | None = None, overwrite: bool = False, **options: Any) -> Dataset:
+    """Open the dataset at the path, or create it where there is none. Options as in `load`."""
+    plain, address = opening.split_address(_text(path))
+    if not overwrite:
+        if address is not None or exists(plain, options.get("creds")):
+            return load(path, read_only, **options)
+        if read_only:
+            raise DatasetNotFoundError(f"there is no dataset at {plain!r} to open read-only")
+    return empty(plain, overwrite=overwrite, **options)
+
+
+def exists(path: Path, creds: Credentials = None) -> bool:
+    """Whether there is a dataset at the path."""
+    plain, _ = opening.split_address(_text(path))
+    return opening.is_dataset(_store(plain, creds))
+
+
+def delete(path: Path, force: bool = False, large_ok: bool = False, creds: Credentials = None) -> None:
+    """Delete a dataset with all its versions.
+
+    Parameters
+    ----------
+    path
+        Local path or URL.
+    force
+        Delete whatever the path holds, dataset or not; a path that holds nothing is no error.
+    large_ok
+        Delete more than 1 GB.
+    creds
+        As in `empty`.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no dataset and ``force`` is false.
+    DatasetTooLargeToDelete
+        If it holds more than 1 GB and ``large_ok`` is false; nothing was deleted.
+    """
+    store = _store(_text(path), creds)
+    if not force and not opening.is_dataset(store):
+        raise DatasetNotFoundError(f"there is no dataset at {store.url} to delete; force=True deletes anything there")
+    if not large_ok:
+        size = sum(found.size for found in store.list_info(""))
+        if size > _LARGE_BYTES:
+            raise DatasetTooLargeToDelete(f"{store.url} holds {size:,} bytes; pass large_ok=True to delete it")
+    opening.delete_all(store)
+
+
+def like(
+    dest: Path | Dataset,
+    src: Path | Dataset,
+    tensors: Iterable[str] | None = None,
+    overwrite: bool = False,
+    creds: Credentials = None,
+) -> Dataset:
+    """Create a dataset with the tensors, groups, settings and info of another, without its rows.
+
+    Parameters
+    ----------
+    dest
+        Where to create it, or an open dataset without tensors of these names.
+    src
+        The dataset whose structure to copy.
+    tensors
+        Names of the tensors to take; all by default.
+    overwrite
+        Delete a dataset at ``dest`` first.
+    creds
+        As in `empty`, for both.
+    """
+    source = src if isinstance(src, Dataset) else load(src, True, creds)
+    made = dest if isinstance(dest, Dataset) else empty(dest, overwrite, creds)
+    names = list(source.tensors) if tensors is None else list(tensors)
+    with made:
+        for group in source.root.meta["groups"]:
+            if tensors is None or any(name.startswith(f"{group}/") for name in names):
+                made.create_group(group, exist_ok=True)
+        for name in names:
+            made.create_tensor_like(name, source[name])
+        if source.info:
+            made.info.replace_with(dict(source.info))
+    return made
+
+
+def _text(path: Path) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidPathException(f"a dataset path is a string or a pathlib.Path, not {path!r}")
+    return os.fspath(path)
+
+
+def _store(path: str, creds: Credentials) -> Store:
+    return opening.store_at(path, creds, Context(), False)
+
+
+def _check_ignored(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name in (
+            "lock_enabled",
+            "lock_timeout",
+            "token",
+            "org_id",
+            "public",
+            "verbose",
+            "check_integrity",
+            "unlink",
+        ):
+            warnings.warn(f"{name}= has no meaning in zlake and is ignored", stacklevel=3)
+        else:
+            raise TypeError(f"unexpected keyword argument {name!r}")

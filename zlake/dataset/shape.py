@@ -1,0 +1,38 @@
+"""Shapes of tensors whose samples differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeInterval:
+    """The smallest and the largest shape of a tensor's samples, rows first.
+
+    Attributes
+    ----------
+    lower, upper
+        Smallest and largest extent along each axis.
+
+    Examples
+    --------
+    >>> print(ShapeInterval((6, 1), (6, 4)))
+    (6, 1:4)
+    """
+
+    lower: tuple[int, ...]
+    upper: tuple[int, ...]
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether any axis varies."""
+        return self.lower != self.upper
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The shape, None where it varies."""
+        return tuple(a if a == b else None for a, b in zip(self.lower, self.upper, strict=True))
+
+    def __str__(self) -> str:
+        parts = [str(a) if a == b else f"{a}:{b}" for a, b in zip(self.lower, self.upper, strict=True)]
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

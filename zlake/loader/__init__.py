@@ -1,0 +1,1 @@
+"""Training loops: the order of an epoch, blocks read ahead, PyTorch."""

@@ -1,0 +1,74 @@
+"""Commits as a session sees them."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from zlake.format.documents import CommitBrief
+from zlake.session import flush as flushing
+from zlake.session.session import Session
+
+
+def commit(session: Session, message: str, author: str | None, allow_empty: bool) -> str:
+    """Commit what is staged and what is buffered, and go on from there; return the commit id."""
+    session.check_writable()
+    changes = flushing.changes(session)
+    head = session.repository.commit(
+        session.head,
+        changes,
+        message,
+        author or default_author(),
+        allow_empty,
+        flushing.Rows(session),
+        flushed=session.flushed,
+    )
+    session.adopt(head)
+    session.flushed = False
+    return str(head.ref.commit)
+
+
+def default_author() -> str:
+    """Return who commits: ``ZLAKE_AUTHOR``, what git's environment says, or the user's name."""
+    name = os.environ.get("ZLAKE_AUTHOR") or os.environ.get("GIT_AUTHOR_NAME")
+    if name:
+        email = os.environ.get("GIT_AUTHOR_EMAIL")
+        return f"{name} <{email}>" if email and "<" not in name else name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def commit_id(session: Session) -> str | None:
+    """Return the newest commit at or below the session's version."""
+    snapshot = session.head.snapshot
+    if snapshot.kind == "commit":
+        return snapshot.id or None
+    return snapshot.parents[0] if snapshot.parents else None
+
+
+def has_changes(session: Session) -> bool:
+    """Whether anything is staged or buffered on top of the newest commit."""
+    return session.changed or (session.head.ref is not None and session.head.ref.staged is not None)
+
+
+def history(session: Session) -> Iterator[CommitBrief]:
+    """Yield the commits of the version, newest first, reading one history page per 64."""
+    return session.repository.log(session.head.snapshot)
+
+
+def commits(session: Session) -> list[dict[str, Any]]:
+    """Return the commits of the version, newest first, as dictionaries."""
+    return [
+        {
+            "commit": brief.id,
+            "author": brief.author,
+            "time": datetime.datetime.fromtimestamp(brief.time, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S"),
+            "message": brief.message,
+        }
+        for brief in history(session)
+    ]

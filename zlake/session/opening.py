@@ -1,0 +1,174 @@
+"""From a path to a session: parsing the address, creating, opening at a version."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zlake.context import Context
+from zlake.errors import (
+    DatasetExistsError,
+    InvalidPathException,
+    MemoryDatasetCanNotBePickledError,
+    PathNotEmptyException,
+)
+from zlake.format import paths
+from zlake.limits import MIB
+from zlake.session.session import Session
+from zlake.storage import open_store
+from zlake.storage.batch import delete_many
+from zlake.storage.store import Store
+from zlake.versions.repository import Repository
+
+MAIN = "main"
+
+
+def split_address(path: str) -> tuple[str, str | None]:
+    """Split ``path@address`` into the path and the branch, tag or commit; an ``@`` in a folder's name stays.
+
+    Examples
+    --------
+    >>> split_address("s3://bucket/data@v1")
+    ('s3://bucket/data', 'v1')
+    >>> split_address("/home/me@work/data")
+    ('/home/me@work/data', None)
+    """
+    head, at, address = path.rpartition("@")
+    if not at or ("/" in address and "://" in address):
+        return path, None
+    # a branch may be called team/x, so a slash behind the @ is a version only where the front is no folder's name
+    if "/" in address and not _is_dataset_path(head):
+        return path, None
+    if not head:
+        raise InvalidPathException(f"{path!r} names a version but no dataset; use path@version")
+    if not address:
+        raise InvalidPathException(f"{path!r} ends with '@' but names no version; use path@branch, @tag or @commit")
+    return head, address
+
+
+def _is_dataset_path(path: str) -> bool:
+    return "://" in path or os.path.exists(os.path.join(path, "zarr.json"))
+
+
+def make_context(
+    context: Context | None = None, memory_cache_size: int | None = None, local_cache_size: int | None = None
+) -> Context:
+    """Return the context with cache sizes in MB applied."""
+    context = context or Context()
+    if memory_cache_size is not None:
+        context = replace(context, cache_bytes=memory_cache_size * MIB)
+    if local_cache_size:
+        context = replace(context, disk_cache_bytes=local_cache_size * MIB)
+    return context
+
+
+def store_at(path: str, creds: Mapping[str, Any] | str | None, context: Context, read_only: bool | None) -> Store:
+    """Return the store below a path or URL."""
+    return open_store(path, creds=creds, context=context, read_only=bool(read_only))  # type: ignore[arg-type]
+
+
+def create_session(store: Store, context: Context, *, overwrite: bool) -> Session:
+    """Create an empty dataset and open it.
+
+    Raises
+    ------
+    DatasetExistsError
+        If there is one and ``overwrite`` is false.
+    PathNotEmptyException
+        If the path holds something else.
+    """
+    if is_dataset(store):
+        if not overwrite:
+            raise DatasetExistsError(
+                f"there is a dataset at {store.url} already; load it, or pass overwrite=True to delete it first"
+            )
+        delete_all(store)
+    elif store.capabilities.listable and (found := next(iter(store.list("")), None)) is not None:
+        raise PathNotEmptyException(
+            f"{store.url} is no dataset but holds objects ({found!r} for one); choose an empty path"
+        )
+    repository = Repository.create(store, context)
+    return Session(repository, repository.head(MAIN))
+
+
+def delete_all(store: Store) -> None:
+    """Delete every object of a store; the root goes first, so that a half-deleted dataset is none."""
+    store.delete(paths.root_key())
+    delete_many(store, store.list(""))
+
+
+def is_dataset(store: Store) -> bool:
+    """Whether the store holds a zlake dataset."""
+    found = store.read(paths.root_key())
+    return found is not None and b'"zlake"' in found
+
+
+def open_session(
+    store: Store, context: Context, address: str | None, read_only: bool | None, *, committed: bool = False
+) -> Session:
+    """Open a dataset at a branch (by default ``main``), a tag or a commit.
+
+    Parameters
+    ----------
+    store
+        Where it lies.
+    context
+        Clock, ids, limits.
+    address
+        Branch, tag or commit id.
+    read_only
+        None opens for writing where storage and version allow.
+    committed
+        Open the branch's newest commit instead of its staged state.
+    """
+    repository = Repository.open(store, context)
+    head = repository.resolve(address)
+    if committed and head.branch is not None:
+        head = repository.committed(head)
+    writable = store.capabilities.writable and head.branch is not None
+    return Session(repository, head, read_only=not writable if read_only is None else read_only)
+
+
+@dataclass(frozen=True)
+class Portable:
+    """A dataset at one snapshot as it travels to another process: no open files, no samples.
+
+    Attributes
+    ----------
+    store
+        Where it lies; stores pickle without secrets in the clear.
+    branch
+        The branch it was opened at, or None.
+    snapshot
+        Id of the snapshot, staged or committed; empty where the branch has none yet.
+    read_only
+        Whether to open it read-only.
+    """
+
+    store: Store
+    branch: str | None
+    snapshot: str
+    read_only: bool = True
+
+    @classmethod
+    def of(cls, session: Session) -> Portable:
+        """Return the portable form of a session without unflushed changes.
+
+        Raises
+        ------
+        MemoryDatasetCanNotBePickledError
+            If the dataset lies in this process's memory.
+        """
+        if not session.store.capabilities.shared:
+            raise MemoryDatasetCanNotBePickledError(
+                f"{session.store.url} lives in this process's memory and cannot travel to another; "
+                "put the dataset at a path first"
+            )
+        return cls(session.store, session.head.branch, session.head.snapshot.id, session.read_only)
+
+    def open(self) -> Session:
+        """Open the very snapshot, in this process."""
+        repository = Repository.open(self.store, Context())
+        return Session(repository, repository.at(self.snapshot, self.branch), read_only=self.read_only)

@@ -1,0 +1,93 @@
+"""Between a user's sample and a column's buffer: conversion, and what a first sample decides about its tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from zlake.samples import ClassNames, Encoded, Prepared, TensorSpec, htype
+from zlake.session.column import Column
+from zlake.types import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Rows that were checked and converted, but not buffered yet.
+
+    Attributes
+    ----------
+    column
+        Where they go.
+    spec
+        The tensor's spec as these rows leave it: a first sample decides htype, dtype and rank.
+    items
+        One sample (``rows`` is then 1 and ``counts`` None), or many.
+    rows
+        Number of rows.
+    counts
+        Items of each row of a sequence tensor, else None.
+    """
+
+    column: Column
+    spec: TensorSpec
+    items: Array | Encoded | Prepared
+    rows: int
+    counts: list[int] | None = None
+
+
+def prepare_row(column: Column, sample: Any) -> Ready:
+    """Check and convert one row, changing nothing but class names."""
+    if column.state.sequence:
+        return prepare_rows(column, [sample])
+    if column.settled:
+        return Ready(column, column.spec, column.htype.prepare(sample, column.spec), 1)
+    spec = column.htype.resolve([sample], column.spec)
+    return Ready(column, spec, htype(spec.htype).prepare(sample, spec), 1)
+
+
+def prepare_rows(column: Column, samples: Any) -> Ready:
+    """Check and convert many rows, changing nothing but class names."""
+    counts: list[int] | None = None
+    rows = len(samples)
+    if column.state.sequence:
+        lists = [() if sample is None else sample for sample in samples]
+        counts = [len(items) for items in lists]
+        samples = [item for items in lists for item in items]
+    some = len(samples) > 0
+    spec = column.spec
+    if not column.settled and some:
+        spec = column.htype.resolve(samples, spec)
+    if some or column.settled:
+        return Ready(column, spec, htype(spec.htype).prepare_many(samples, spec), rows, counts)
+    # rows without any item decide nothing: they are stored once a first item has come
+    return Ready(column, spec, Prepared(stacked=np.empty((0, 0), np.uint8)), rows, counts)
+
+
+def buffer(ready: Ready, *, borrow: bool = False) -> None:
+    """Append prepared rows to their column; ``borrow`` if the caller's arrays stay as they are until the flush."""
+    column = ready.column
+    if ready.spec is not column.spec:
+        column.settle(ready.spec)
+    if isinstance(ready.items, Prepared):
+        column.extend(ready.items, ready.rows, ready.counts, borrow=borrow)
+    else:
+        column.append(ready.items)
+    keep_names(column)
+
+
+def keep_names(column: Column) -> None:
+    """Put class names that samples added into the tensor's info, to be flushed with the rows."""
+    names = column.spec.names
+    if names is not None and names.changed:
+        column.replace_info({**column.info, "class_names": list(names.values)})
+        names.changed = False
+
+
+def forget_names(columns: Iterable[Column]) -> None:
+    """Take back class names that samples of a refused row added."""
+    for column in columns:
+        if column.spec.names is not None and column.spec.names.changed:
+            column.spec = replace(column.spec, names=ClassNames(column.info.get("class_names", [])))

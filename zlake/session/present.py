@@ -1,0 +1,149 @@
+"""What a selection of one tensor returns: numpy, text, dictionaries, bytes, shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from zlake.errors import InvalidOperationError
+from zlake.extents.selection import Selection
+from zlake.segments.pending import Done, mapped
+from zlake.session import read as reading
+from zlake.session import region
+from zlake.session.column import Column
+from zlake.types import IntArray, Pending
+
+Rows = Selection | int | None
+Selected = Callable[[], slice | IntArray]
+Key = tuple[tuple[Any, ...], ...]
+
+
+def one(column: Column, row: int) -> Any:
+    """Return one sample as ``numpy()`` gives it."""
+    found = reading.one(column, row)
+    if type(found) is np.ndarray:
+        return found
+    return as_numpy(column, found)
+
+
+def as_numpy(column: Column, sample: Any) -> Any:
+    """Return a decoded sample as ``numpy()`` gives it: documents as arrays, sequences stacked if they fit."""
+    if column.state.sequence:
+        items = [as_numpy_item(column, item) for item in sample]
+        if not items:
+            return np.empty((0,), column.spec.dtype or object)
+        shapes = {item.shape for item in items}
+        return np.stack(items) if len(shapes) == 1 else items
+    return as_numpy_item(column, sample)
+
+
+def as_numpy_item(column: Column, sample: Any) -> Any:
+    """Return one decoded item as an array."""
+    return sample if isinstance(sample, np.ndarray) else column.htype.to_numpy(sample)
+
+
+def read(column: Column, rows: Rows, selected: Selected, key: Key, aslist: bool) -> Pending[Any]:
+    """Begin to read a selection as ``numpy()`` returns it."""
+    if isinstance(rows, int) and not key:
+        return Done(one(column, rows))
+    chosen = selected()
+    first = key[0] if key and region.is_basic(key[0]) else ()
+    rest = key[1:] if first else key
+    if isinstance(rows, int):
+        found = mapped(reading.samples(column, chosen, first), lambda samples: as_numpy(column, samples[0]))
+        return _indexed(found, rest) if rest else found
+    plain = not column.encoded and not column.state.sequence
+    if plain and not aslist and not rest:
+        return reading.stacked(column, chosen, first)
+
+    def finish(samples: list[Any]) -> Any:
+        if not aslist and not rest:
+            return reading.stack(column, samples)
+        samples = [as_numpy(column, sample) for sample in samples]
+        for part in rest:
+            samples = [region.apply(sample, part) for sample in samples]
+        return samples if aslist else np.stack(samples)
+
+    return mapped(reading.samples(column, chosen, first), finish)
+
+
+def _indexed(found: Pending[Any], keys: Key) -> Pending[Any]:
+    def finish(sample: Any) -> Any:
+        for key in keys:
+            sample = region.apply(sample, key)
+        return sample
+
+    return mapped(found, finish)
+
+
+def unwrapped(column: Column, rows: Rows, selected: Selected, htypes: tuple[str, ...]) -> Any:
+    """Return strings, JSON values or lists as Python objects."""
+    if column.state.htype not in htypes:
+        raise InvalidOperationError(
+            f"tensor {column.name!r} has htype {column.spec.text!r}; this method is for {' and '.join(htypes)}"
+        )
+    if isinstance(rows, int):
+        return reading.one(column, rows)
+    return reading.samples(column, selected()).result()
+
+
+def data(column: Column, rows: Rows, value: Any) -> dict[str, Any]:
+    """Return a value with what belongs to it, as ``Tensor.data`` does."""
+    return column.htype.data(value, column.spec)
+
+
+def one_bytes(column: Column, row: int) -> bytes:
+    """Return the stored bytes of an encoded sample, or an array's bytes in C order."""
+    if column.state.sequence:
+        raise InvalidOperationError(f"{column.name!r} is a sequence; index one item: it has no bytes of its own")
+    if column.encoded:
+        return reading.one_blob(column, row)
+    return bytes(reading.one(column, row).tobytes())
+
+
+def bounds(column: Column, rows: Rows, selected: Selected, key: Key) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the smallest and largest shape of a selection, rows first (one row by number: its own shape)."""
+    chosen = selected()
+    found = reading.shape_bounds(column, chosen)
+    if found is None:
+        empty = (0,) * (1 + (column.spec.ndim or 0) + column.state.sequence)
+        return empty, empty
+    low, high = found
+    for part in key:
+        low = np.shape(region.apply(np.broadcast_to(0, low), part)) if low == high else low
+        high = np.shape(region.apply(np.broadcast_to(0, high), part)) if low != high else low
+    if isinstance(rows, int):
+        return low, high
+    count = len(chosen) if isinstance(chosen, np.ndarray) else len(range(chosen.start, chosen.stop, chosen.step or 1))
+    return (count, *low), (count, *high)
+
+
+def meta(column: Column) -> dict[str, Any]:
+    """Return the settings of a tensor."""
+    state, spec = column.state, column.spec
+    return {
+        "name": state.name,
+        "htype": spec.text,
+        "dtype": None if spec.dtype is None else spec.dtype.name,
+        "ndim": spec.ndim,
+        "length": len(column),
+        "sample_compression": state.sample_compression,
+        "chunk_compression": state.chunk_compression,
+        **state.options,
+    }
+
+
+def tensorstore(column: Column) -> Any:
+    """Return the dense tensor at this version as one TensorStore object."""
+    from zlake.segments.whole import concatenated
+
+    if column.buffer.rows:
+        raise InvalidOperationError(f"tensor {column.name!r} has rows that are not flushed; leave the with block first")
+    plan, sources = column.plan(slice(0, len(column), 1))
+    if column.encoded or column.state.sequence or any(sources[run.source].layout != "dense" for run in plan.runs):
+        raise InvalidOperationError(
+            f"tensor {column.name!r} is not one dense array ({column.spec.text}); read it with numpy(aslist=True)"
+        )
+    return concatenated(plan, sources, column.spec.dtype, reading.empty(column).shape)

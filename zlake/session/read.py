@@ -1,0 +1,201 @@
+"""What reading means: rows of a column as arrays, lists, bytes or decoded samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from zlake.errors import DynamicTensorNumpyError, InvalidOperationError
+from zlake.extents.plan import Plan
+from zlake.segments.gather import expand_sequences, gather_array, gather_blobs, gather_ids, gather_list, gather_shapes
+from zlake.segments.pending import Done, mapped
+from zlake.segments.source import Source
+from zlake.session.column import Column
+from zlake.session.region import apply
+from zlake.types import Array, IdArray, IntArray, Pending
+
+Rows = slice | IntArray
+_DOCUMENT_DTYPES = {"text": np.str_, "json": np.object_, "list": np.object_, "tag": np.object_}
+_FEW = 4  # fewer samples than this are decoded where they are asked for
+
+
+@cache
+def _decoders(threads: int) -> ThreadPoolExecutor:
+    """Return the process's pool of decoding threads; decoders release the GIL."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="zlake-decode")
+
+
+def one(column: Column, row: int) -> Any:
+    """Return one decoded sample: an owned array, or the text, dictionary or list."""
+    if column.state.sequence:
+        return samples(column, np.array([row])).result()[0]
+    source, at = column.locate(row)
+    if column.encoded:
+        blob = source.one_blob(at)
+        shape = None if blob and not column.needs_shape else shapes(column, np.array([row]))[0]
+        return column.htype.decode(blob, column.spec, None if shape is None else tuple(shape.tolist()))
+    return source.one(at)
+
+
+def one_blob(column: Column, row: int) -> bytes:
+    """Return the stored bytes of one encoded sample."""
+    source, at = column.locate(row)
+    return source.one_blob(at)
+
+
+def arrays(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending[list[Any]]:
+    """Return each row's sample (the part of it that ``region`` names), decoded; not for sequences."""
+    plan, sources = column.plan(rows)
+    return items(column, plan, sources, region)
+
+
+def items(column: Column, plan: Plan, sources: Sequence[Source], region: tuple[Any, ...] = ()) -> Pending[list[Any]]:
+    """Return the items that a plan names, decoded."""
+    if not column.encoded:
+        return gather_list(plan, sources, region)
+    return mapped(gather_blobs(plan, sources), lambda found: _decode(column, found, plan, sources, region))
+
+
+def _decode(
+    column: Column, found: list[Any], plan: Plan, sources: Sequence[Source], region: tuple[Any, ...]
+) -> list[Any]:
+    """Decode many blobs, on all decoding threads where that pays."""
+    spec, decode = column.spec, column.htype.decode
+    forms: list[tuple[int, ...] | None] = [None] * len(found)
+    if column.needs_shape or (not column.htype.document and not all(map(len, found))):
+        forms = list(map(tuple, gather_shapes(plan, sources).tolist()))
+    if len(found) < _FEW or not column.htype.releases_gil(spec):
+        decoded = [decode(blob, spec, shape) for blob, shape in zip(found, forms, strict=True)]
+    else:
+        pool = _decoders(column.session.context.threads)
+        decoded = list(pool.map(lambda blob, shape: decode(blob, spec, shape), found, forms))
+    return [apply(sample, region) for sample in decoded] if region else decoded
+
+
+def samples(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending[list[Any]]:
+    """Return each row's sample; a row of a sequence tensor is the list of its items."""
+    if not column.state.sequence:
+        return arrays(column, rows, region)
+    plan, sources = column.plan(rows)
+    flat, counts = expand_sequences(plan, sources)
+    inner = region[1:] if region else ()
+    found = items(column, flat, sources, inner)
+    ends = np.cumsum(counts).tolist()
+
+    def split(every: list[Any]) -> list[Any]:
+        lists = [every[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
+        return [row[region[0]] for row in lists] if region else lists
+
+    return mapped(found, split)
+
+
+def stacked(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending[Array]:
+    """Return the rows as one array ``(n, *sample shape)``.
+
+    Raises
+    ------
+    DynamicTensorNumpyError
+        If the samples have different shapes.
+    """
+    if column.encoded or column.state.sequence:
+        return mapped(samples(column, rows, region), lambda found: stack(column, found))
+    plan, sources = column.plan(rows)
+    if plan.length == 0:
+        return Done(empty(column, region))
+    if one_shape(plan, sources):
+        return gather_array(plan, sources, region)
+    return mapped(gather_list(plan, sources, region), lambda found: stack(column, found))
+
+
+def stacked_or_list(column: Column, rows: Rows) -> Pending[Array | list[Any]]:
+    """Return the rows as one array where their segments say that they share a shape, else as a list; arrays only."""
+    plan, sources = column.plan(rows)
+    if plan.length and one_shape(plan, sources):
+        return gather_array(plan, sources)
+    return gather_list(plan, sources)
+
+
+def one_shape(plan: Plan, sources: Sequence[Source]) -> bool:
+    """Whether all rows of a plan lie in dense segments of one shape."""
+    used = [sources[run.source] for run in plan.runs]
+    return all(source.layout == "dense" and source.shape == used[0].shape for source in used)
+
+
+def empty(column: Column, region: tuple[Any, ...] = ()) -> Array:
+    """Return the array of no rows, with the sample shape where all stored samples share one."""
+    dtype = column.spec.dtype or np.dtype(_DOCUMENT_DTYPES.get(column.state.htype, np.float64))
+    shape = common_shape(column)
+    if shape is None:
+        shape = (0,) * (column.spec.ndim or 0)
+    return np.empty((1, *shape), dtype)[(slice(0, 0), *region)] if region else np.empty((0, *shape), dtype)
+
+
+def stack(column: Column, found: list[Any]) -> Array:
+    """Stack samples of one shape into one array."""
+    if not found:
+        return empty(column)
+    if not column.state.sequence:
+        found = column.htype.as_arrays(found)
+    if column.state.sequence:
+        found = [np.stack(row) if len(row) else np.empty((0,), column.spec.dtype) for row in found]
+    first = found[0].shape
+    if any(sample.shape != first for sample in found):
+        raise DynamicTensorNumpyError(
+            f"tensor {column.name!r} holds samples of different shapes here ({first} and "
+            f"{next(s.shape for s in found if s.shape != first)}), which do not make one array; use numpy(aslist=True)"
+        )
+    return np.stack(found)
+
+
+def blobs(column: Column, rows: Rows) -> Pending[list[bytes]]:
+    """Return the stored bytes of each row of an encoded tensor."""
+    if not column.encoded:
+        raise InvalidOperationError(f"tensor {column.name!r} stores arrays, not encoded samples")
+    plan, sources = column.plan(rows)
+    return mapped(gather_blobs(plan, sources), lambda found: [bytes(b) for b in found])
+
+
+def ids(column: Column, rows: Rows = slice(None)) -> IdArray:
+    """Return the sample ids, ``(n,) uint64``."""
+    return gather_ids(*column.plan(rows))
+
+
+def shapes(column: Column, rows: Rows = slice(None)) -> IntArray:
+    """Return the shape of each sample, ``(n, ndim) int64``, without reading values."""
+    plan, sources = column.plan(rows)
+    if not column.state.sequence:
+        return gather_shapes(plan, sources)
+    flat, counts = expand_sequences(plan, sources)
+    inner = gather_shapes(flat, sources)
+    # items of one row may differ in shape: the largest along each axis speaks for the row
+    out = np.zeros((len(counts), 1 + inner.shape[1]), np.int64)
+    out[:, 0] = counts
+    filled = np.flatnonzero(counts)
+    if len(filled):
+        starts = (np.cumsum(counts) - counts)[filled]
+        out[filled, 1:] = np.maximum.reduceat(inner, starts, axis=0)
+    return out
+
+
+def common_shape(column: Column) -> tuple[int, ...] | None:
+    """Return the one shape of all samples, judged from the segment tables alone where they are dense, else None."""
+    interval = shape_bounds(column)
+    if interval is None or interval[0] != interval[1]:
+        return None
+    return interval[0]
+
+
+def shape_bounds(column: Column, rows: Rows = slice(None)) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Return the smallest and the largest extent of the samples along each axis; None where there are no rows."""
+    plan, sources = column.plan(rows)
+    if not plan.length:
+        return None
+    if not column.state.sequence and all(sources[run.source].layout == "dense" for run in plan.runs):
+        found = np.array([sources[run.source].shape for run in plan.runs], np.int64)
+    else:
+        found = shapes(column, rows)
+    return tuple(found.min(axis=0).tolist()), tuple(found.max(axis=0).tolist())

@@ -1,0 +1,222 @@
+"""An opened dataset at one version, with this process's own changes on top: the one mutable object of a dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from zlake.context import Context
+from zlake.errors import ReadOnlyModeError, TensorDoesNotExistError
+from zlake.format.documents import Info, SegmentTensor
+from zlake.segments.source import Source, open_source
+from zlake.session.column import Column
+from zlake.storage import fork
+from zlake.storage.store import Store
+from zlake.versions.head import Head
+from zlake.versions.repository import Repository
+
+
+class Session:
+    """A dataset at one version.
+
+    Parameters
+    ----------
+    repository
+        The opened repository.
+    head
+        The branch head, or the detached version, to start from.
+    read_only
+        Refuse every change.
+    """
+
+    def __init__(self, repository: Repository, head: Head, *, read_only: bool = False) -> None:
+        self.repository = repository
+        self.head = head
+        self.read_only = read_only
+        self.columns: dict[str, Column] = {}
+        self.groups: set[str] = set()
+        self.deleted: dict[str, Column] = {}
+        """Tensors deleted since the last flush, by key."""
+        self.depth = 0
+        self.version = 0
+        """Counts the times the rows may have moved: faces that keep rows compare it."""
+        self.info_changed = False
+        self.flushed = False
+        """Whether anything was flushed since the last commit of this session."""
+        self._info: dict[str, Any] | None = None
+        self._sources: dict[tuple[str, str], Source] = {}
+        self._load()
+
+    # ------------------------------------------------------------ opening
+
+    @property
+    def store(self) -> Store:
+        """The store the dataset lies in."""
+        return self.repository.store
+
+    @property
+    def context(self) -> Context:
+        """Clock, ids and limits."""
+        return self.repository.context
+
+    def _load(self) -> None:
+        """Take the state of `head`, forgetting all unflushed changes."""
+        snapshot = self.head.snapshot
+        known = {column.key: column for column in self.columns.values()} | self.deleted
+        self.columns = {}
+        for state in snapshot.tensors:
+            column = known.pop(state.key, None)
+            if column is None:
+                column = Column(self, state)
+            elif column.state is not state or column.changed or column.deleted:
+                column.reset(state)
+                column.deleted = False
+            self.columns[state.name] = column
+        for column in known.values():
+            column.deleted = True
+        self.groups = set(snapshot.groups)
+        self.deleted = {}
+        self.info_changed = False
+        self._info = None
+        self.version += 1
+
+    def adopt(self, head: Head) -> None:
+        """Go on from another head, forgetting unflushed changes."""
+        self.head = head
+        self._load()
+        used = {(entry.segment, c.key) for c in self.columns.values() if c.opened for entry in c.base()[0]}
+        self._sources = {k: s for k, s in self._sources.items() if k in used}
+
+    def refresh(self) -> None:
+        """Read the branch again and see what others flushed; unflushed changes of this session are flushed first."""
+        if self.head.branch is None:
+            return
+        if self.changed:
+            self.flush()
+        self.adopt(self.repository.head(self.head.branch))
+
+    def pinned(self) -> Session:
+        """Return a read-only session on the snapshot as it is now, which later changes of this one do not move."""
+        if self.changed:
+            self.flush()
+        twin = Session(self.repository, self.head, read_only=True)
+        twin._sources = dict(self._sources)
+        return twin
+
+    def open_source(self, entry: SegmentTensor, key: str, dtype: np.dtype | None) -> Source:
+        """Return the source of a stored segment, opened once for all columns and versions of this session."""
+        found = self._sources.get((entry.segment, key))
+        if found is None:
+            stored = np.dtype(np.uint8) if entry.layout == "encoded" or dtype is None else dtype
+            found = open_source(self.store, entry, key, stored, self.context)
+            self._sources[entry.segment, key] = found
+        return found
+
+    def load_info(self, info: Info) -> dict[str, Any]:
+        """Return a user's dictionary, reading its object where it is large."""
+        return self.repository.load_info(info)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The dataset's info; change it through `zlake.session.info`."""
+        if self._info is None:
+            self._info = self.load_info(self.head.snapshot.info)
+        return self._info
+
+    def replace_info(self, info: dict[str, Any]) -> None:
+        """Set the dataset's info, to be written by the next flush."""
+        self._info = info
+        self.info_changed = True
+
+    # ------------------------------------------------------------ looking up
+
+    def column(self, name: str) -> Column:
+        """Return a tensor by its full name.
+
+        Raises
+        ------
+        TensorDoesNotExistError
+            If there is none.
+        """
+        try:
+            return self.columns[name]
+        except KeyError:
+            import difflib
+
+            near = difflib.get_close_matches(name, self.columns, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {sorted(self.columns)}"
+            raise TensorDoesNotExistError(f"there is no tensor {name!r} in this dataset{hint}") from None
+
+    def length(self) -> int:
+        """Rows that every visible tensor has."""
+        return min((len(c) for c in self.columns.values() if not c.state.options.get("hidden")), default=0)
+
+    def max_length(self) -> int:
+        """Rows of the longest visible tensor."""
+        return max((len(c) for c in self.columns.values() if not c.state.options.get("hidden")), default=0)
+
+    # ------------------------------------------------------------ changing
+
+    def check_writable(self) -> None:
+        """Raise unless this session may change the dataset."""
+        if self.read_only:
+            raise ReadOnlyModeError(
+                f"{self.store.url} is open read-only; load it with read_only=False, or set ds.read_only = False"
+            )
+        if self.head.branch is None:
+            raise ReadOnlyModeError(
+                f"{self.store.url} is at the past commit {self.head.snapshot.id}, which cannot change; "
+                "load the branch to write"
+            )
+        fork.check()
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to flush."""
+        return bool(
+            self.deleted
+            or self.info_changed
+            or self.groups != set(self.head.snapshot.groups)
+            or any(c.changed for c in self.columns.values())
+        )
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of rows that are not flushed yet."""
+        return sum(c.buffer.nbytes for c in self.columns.values())
+
+    def written(self) -> None:
+        """Flush as the current block demands, after a change."""
+        if self.depth:
+            if self.buffered >= self.context.flush_bytes:
+                self.flush()
+            return
+        try:
+            self.flush()
+        except BaseException:
+            # the caller's change was not acknowledged: leave nothing of it behind that a retry would double
+            self._load()
+            raise
+
+    def leave(self) -> None:
+        """End a ``with`` block; the outermost one flushes, also after an error: what was appended is kept."""
+        self.depth -= 1
+        if self.depth == 0 and not self.read_only:
+            self.flush()
+
+    def set_read_only(self, value: bool) -> None:
+        """Allow or refuse changes from now on."""
+        if not value and not self.store.capabilities.writable:
+            raise ReadOnlyModeError(f"{self.store.url} cannot be written to")
+        if value and self.changed:
+            self.flush()
+        self.read_only = value
+
+    def flush(self) -> None:
+        """Write everything that is buffered and make it durable; after an error everything is still buffered."""
+        from zlake.session.flush import flush  # which needs the class
+
+        if self.changed:
+            self.adopt(flush(self))
+            self.flushed = True

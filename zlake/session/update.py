@@ -1,0 +1,149 @@
+"""Changing rows that exist: new values, removal, and writing past the end. Checked first, changed after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from zlake.errors import RowIndexError, SampleUpdateError, ZlakeError
+from zlake.segments.gather import gather_ids
+from zlake.session import read
+from zlake.session.append import append_sample, extend_samples
+from zlake.session.column import Column
+from zlake.session.prepare import Ready, forget_names, keep_names, prepare_rows
+from zlake.session.session import Session
+from zlake.types import Array, IntArray
+
+
+def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[Any]]) -> None:
+    """Give rows new samples in several tensors: in all of them, or in none.
+
+    Parameters
+    ----------
+    session
+        An open session.
+    rows
+        Rows, ``(n,) int64``, each once.
+    values
+        Tensor name to n samples.
+
+    Raises
+    ------
+    SampleUpdateError
+        If a sample does not fit, or there are not as many samples as rows; nothing was changed. The cause is chained.
+    """
+    session.check_writable()
+    ready: list[Ready] = []
+    try:
+        for name, samples in values.items():
+            column = session.column(name)
+            _check_rows(column, rows)
+            if len(samples) != len(rows):
+                raise RowIndexError(f"{len(rows)} rows are selected, but {len(samples)} samples given")
+            ready.append(prepare_rows(column, samples))
+    except (ZlakeError, ValueError, TypeError) as error:
+        forget_names(session.columns.values())
+        raise SampleUpdateError(f"cannot update tensor {name!r}: {error}; nothing was changed") from error
+    for one in ready:
+        one.column.replace(rows, one.items, gather_ids(*one.column.plan(rows)), one.counts)
+        keep_names(one.column)
+    session.written()
+
+
+def update_sample_part(column: Column, rows: IntArray, key: tuple[Any, ...], value: Any) -> None:
+    """Assign to a part of samples, ``x[row, 2:4] = value``: read, change, write back.
+
+    Raises
+    ------
+    SampleUpdateError
+        If the value does not fit; nothing was changed.
+    """
+    column.session.check_writable()
+    try:
+        _check_rows(column, rows)
+        samples = [np.array(s) for s in read.arrays(column, rows).result()]
+        for sample in samples:
+            array = np.asarray(value)
+            if array.dtype != sample.dtype and not _casts(array, sample.dtype):
+                raise TypeError(
+                    f"dtype {array.dtype} does not cast safely to {sample.dtype}; convert with .astype({sample.dtype})"
+                )
+            sample[key] = value
+    except (ZlakeError, ValueError, TypeError, IndexError) as error:
+        raise SampleUpdateError(f"cannot update tensor {column.name!r}: {error}; nothing was changed") from error
+    update_rows(column.session, rows, {column.name: samples})
+
+
+def _casts(value: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether a value may be stored: safe casts, and Python scalars judged by value."""
+    if np.can_cast(value.dtype, dtype):
+        return True
+    return value.ndim == 0 and bool(np.asarray(value, dtype) == value) and np.can_cast(value.dtype, dtype, "same_kind")
+
+
+def write_row(column: Column, row: int, value: Any) -> None:
+    """Set one row; the row behind the last one is appended, rows in between are padded with empty samples."""
+    length = len(column)
+    if row < 0:
+        row += length
+    if row < 0:
+        raise RowIndexError(f"row {row - length} is out of range for tensor {column.name!r} with {length} rows")
+    if row < length:
+        update_rows(column.session, np.array([row]), {column.name: [value]})
+    elif row == length:
+        append_sample(column, value)
+    elif column.state.sequence:
+        raise SampleUpdateError(f"row {row} lies beyond the end of sequence tensor {column.name!r} ({length} rows)")
+    else:
+        extend_samples(column, [*([None] * (row - length)), value])
+
+
+def pop_each(columns: Sequence[Column], rows: IntArray) -> None:
+    """Remove rows from several tensors; a tensor that is too short for a row has nothing to remove there."""
+    if not columns:
+        return
+    session = columns[0].session
+    session.check_writable()
+    for column in columns:
+        column.delete(rows[rows < len(column)])
+    session.written()
+
+
+def pop_index(index: int | Sequence[int] | None, length: int) -> IntArray:
+    """Return the rows that ``pop(index)`` names.
+
+    Raises
+    ------
+    RowIndexError
+        If a row is negative or too large, or there is no row to pop.
+    ValueError
+        If a row is named twice.
+    """
+    if index is None:
+        index = [length - 1]
+    wanted = np.atleast_1d(np.asarray(index))
+    if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
+        raise RowIndexError(f"pop takes a row or a list of rows, not {index!r}")
+    rows = wanted.astype(np.int64)
+    bad = rows[(rows < 0) | (rows >= length)]
+    if len(bad):
+        raise RowIndexError(f"row {bad[0]} cannot be popped: there are {length} rows, and pop counts from 0")
+    if len(np.unique(rows)) != len(rows):
+        raise SampleUpdateError(f"pop names a row twice: {index!r}")
+    return rows
+
+
+def clear(column: Column) -> None:
+    """Remove all rows of a tensor."""
+    column.session.check_writable()
+    column.clear()
+    column.session.written()
+
+
+def _check_rows(column: Column, rows: IntArray) -> None:
+    if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= len(column)):
+        raise RowIndexError(
+            f"row {int(rows.max())} is out of range for tensor {column.name!r}, which has {len(column)} rows"
+        )
