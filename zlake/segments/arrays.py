@@ -10,7 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorstore as ts
 
-from zlake.errors import CorruptObjectError, ObjectNotFoundError, StoragePermissionError, StorageUnavailableError, ZlakeError
+from zlake.errors import (
+    CorruptObjectError,
+    ObjectNotFoundError,
+    StoragePermissionError,
+    StorageUnavailableError,
+    ZlakeError,
+)
 from zlake.segments.layout import ArrayLayout
 from zlake.segments.metadata import array_metadata
 from zlake.segments.pending import Done, Joined
@@ -93,23 +99,29 @@ class StoredValues:
         if isinstance(found, (StoragePermissionError, StorageUnavailableError)):
             return found
         if str(error).startswith("NOT_FOUND"):
-            return ObjectNotFoundError(f"{self.prefix}: an object is missing, though the dataset refers to it ({error})")
+            return ObjectNotFoundError(
+                f"{self.prefix}: an object is missing, though the dataset refers to it ({error})"
+            )
         if str(error).startswith(_DAMAGED):
             return CorruptObjectError(f"{self.prefix}: an object is damaged or cut off ({error})")
         return found
 
     def read(self, begin: Begin, batch: ts.Batch | None = None) -> Read:
-        """Begin a read; ``begin`` takes the array and the batch to read in, and returns TensorStore's future."""
+        """Begin a read; ``begin`` takes the array and a batch, and returns TensorStore's future."""
         return Read(self, begin, batch)
 
     def rows(self, rows: slice | IntArray, axes: tuple[Axis, ...]) -> Read:
-        """Begin to read rows, along the other axes what ``axes`` say (all, where it is empty); the result is a fresh array."""
+        """Begin to read rows into a fresh array; of the other axes what ``axes`` say, or all."""
         return self.read(lambda array, batch: _select(array, rows, axes).read(batch=batch))
 
     def fill(self, rows: slice, axes: tuple[Axis, ...], out: Array) -> Read:
         """Begin to read rows into ``out``, C-contiguous and aligned."""
         target = ts.array(out)
-        return self.read(lambda array, batch: target.write(_select(array, rows, axes)[ts.d[:].translate_to[0]], batch=batch))
+
+        def begin(array: ts.TensorStore, batch: ts.Batch | None) -> Any:
+            return target.write(_select(array, rows, axes)[ts.d[:].translate_to[0]], batch=batch)
+
+        return self.read(begin)
 
     def one(self, rows: int | slice) -> Array:
         """Read one row, or a range of elements, and wait for it."""
@@ -144,8 +156,8 @@ class StoredValues:
 
         def finish() -> None:
             itemsize = out.dtype.itemsize
-            target = memoryview(out.view(np.uint8))
-            views = [memoryview(np.ascontiguousarray(read.result()).view(np.uint8)) for read in reads]
+            target = out.view(np.uint8).data
+            views = [np.ascontiguousarray(read.result()).view(np.uint8).data for read in reads]
             done = (np.cumsum(stops - starts) * itemsize)[some].tolist()
             length = ((stops - starts)[some] * itemsize).tolist()
             source = ((starts[some] - begins[group[some]]) * itemsize).tolist()

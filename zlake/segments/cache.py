@@ -21,8 +21,8 @@ MAX_MAPPED_BYTES: Final = 1 << 44
 class Slot(Generic[T]):
     """A place for a value that a `Cache` may take away.
 
-    A reader takes ``value`` once into a variable of its own, sets ``used``, and fills the slot through `Cache.fill` if it was
-    empty. There is no lock on this path: a value that is taken away lives on in the variables that hold it.
+    A reader takes ``value`` once into a variable of its own, sets ``used``, and fills the slot through `Cache.fill` if
+    it was empty. There is no lock on this path: a value that is taken away lives on in the variables that hold it.
     """
 
     __slots__ = ("__weakref__", "used", "value", "weight")
@@ -36,8 +36,8 @@ class Slot(Generic[T]):
 class Cache:
     """Slots whose weights (bytes) and number stay within bounds.
 
-    Slots are forgotten with their owners. Among the others, those that were not used since the last search for room are emptied,
-    oldest first ("second chance").
+    Slots are forgotten with their owners. Of the others, those that were not used since the last search for room are
+    emptied, oldest first ("second chance").
 
     Parameters
     ----------

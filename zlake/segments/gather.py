@@ -92,7 +92,9 @@ def gather_list(plan: Plan, sources: Sequence[Source], region: Sequence[Any] = (
         parts = []
         for run in plan.runs:
             source = sources[run.source]
-            parts.append(_list_dense(source, run, keys) if source.layout == "dense" else _list_ragged(source, run, keys))
+            parts.append(
+                _list_dense(source, run, keys) if source.layout == "dense" else _list_ragged(source, run, keys)
+            )
         return _placed(plan, parts)
 
     return _begin(plan, sources, begin)
@@ -134,7 +136,7 @@ def gather_shapes(plan: Plan, sources: Sequence[Source]) -> IntArray:
     Encoded tensors that store no shapes have ones.
     """
     _prefetch(plan, sources, (SHAPES,) if _all_shaped(plan, sources) else (SHAPES, OFFSETS))
-    first = sources[plan.runs[0].source] if plan.runs else next((s for s in sources if s is not None), None)
+    first = sources[plan.runs[0].source] if plan.runs else next(iter(filter(None, sources)), None)
     out = np.empty((plan.length, 0 if first is None else first.ndim), np.int64)
     for run in plan.runs:
         out[run.at] = sources[run.source].shapes(run.rows)
@@ -197,7 +199,6 @@ def _all_shaped(plan: Plan, sources: Sequence[Source]) -> bool:
     return all(sources[run.source].layout != "ragged" or sources[run.source].ndim != 1 for run in plan.runs)
 
 
-
 def _dense(plan: Plan, sources: Sequence[Source], box: Box, out: Array | None) -> Pending[Array]:
     dtype = sources[plan.runs[0].source].dtype
     direct = out is not None and _usable(out, (plan.length, *box.shape), dtype) and box.direct
@@ -222,7 +223,8 @@ def _usable(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
     if out.shape != shape:
         raise InvalidOperationError(f"out has shape {out.shape}; these rows have shape {shape}")
     if not np.can_cast(dtype, out.dtype, "same_kind") or not out.flags.writeable:
-        raise InvalidOperationError(f"out (dtype {out.dtype}, writeable {out.flags.writeable}) cannot take values of dtype {dtype}")
+        kept = "" if out.flags.writeable else " that is read-only"
+        raise InvalidOperationError(f"out, an array of {out.dtype}{kept}, cannot take values of {dtype}")
     return out.dtype == dtype and out.flags.c_contiguous and out.flags.aligned
 
 
@@ -248,7 +250,7 @@ def _stacked(found: list[Array], out: Array | None) -> Array:
 
 def _nothing(sources: Sequence[Source], keys: Region) -> Array:
     """Return the array of no rows."""
-    first = next((s for s in sources if s is not None), None)
+    first = next(iter(filter(None, sources)), None)
     if first is None or first.layout != "dense":
         return np.empty((0,), np.uint8 if first is None else first.dtype)
     return np.empty((0, *keys.box(first.shape).shape), first.dtype)

@@ -1,10 +1,12 @@
 """Values of a tensor in local raw shards, copied straight out of memory maps.
 
-Everything here counts in *units*: rows of a dense tensor, elements (bytes) of a ragged (encoded) one. A unit never crosses a chunk.
+Everything here counts in *units*: rows of a dense tensor, elements (bytes) of a ragged (encoded) one. A unit never
+crosses a chunk.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -130,7 +132,10 @@ class MappedValues:
         return shard.view[at : at + (stop - start) * self.unit_bytes]
 
     def windows(self, start: int, stop: int, step: int = 1) -> list[tuple[Array, int]]:
-        """Return views of the units in ``range(start, stop, step)``, in order, each ``(chunks, units, *shape)``, with their lengths."""
+        """Return views of the units in ``range(start, stop, step)``, in order, and how many each shows.
+
+        A view has shape ``(chunks, units, *shape)``.
+        """
         found: list[tuple[Array, int]] = []
         while start < stop:
             number, within = divmod(start, self._object)
@@ -193,7 +198,7 @@ class MappedValues:
         order = np.argsort(numbers, kind="stable")
         ordered = numbers[order]
         bounds = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(order)]
-        groups = list(zip(bounds[:-1], bounds[1:], strict=True))
+        groups = list(pairwise(bounds))
         shards = [self._shard(int(ordered[low])) for low, _ in groups]
         for shard, (low, high) in zip(shards, groups, strict=True):
             if not shard.clean:
@@ -209,10 +214,16 @@ class MappedValues:
             out[positions[members]] = shard.rows[chunks[members], rows[members]]
 
     def _take_few(
-        self, shards: list[MappedShard], of: IntArray, chunks: IntArray, rows: IntArray, out: Bytes, at: slice | IntArray
+        self,
+        shards: list[MappedShard],
+        of: IntArray,
+        chunks: IntArray,
+        rows: IntArray,
+        out: Bytes,
+        at: slice | IntArray,
     ) -> None:
         size = self.unit_bytes
-        target = memoryview(out).cast("B")  # type: ignore[call-overload]
+        target = out.reshape(-1).data
         starts = (chunks * shards[0].stride + rows * size).tolist()
         positions = range(at.start, at.stop, at.step or 1) if isinstance(at, slice) else at.tolist()
         views = [shard.view for shard in shards]
@@ -220,10 +231,10 @@ class MappedValues:
             target[position * size : (position + 1) * size] = views[number][start : start + size]
 
     def concat(self, starts: IntArray, stops: IntArray, out: Bytes) -> None:
-        """Copy the ranges of units ``[starts[i], stops[i])``, one after the other, to ``out``, whose length they fill exactly."""
+        """Copy the ranges of units ``[starts[i], stops[i])``, one after the other, to ``out``, which they fill."""
         views, offsets, lengths, split = self._locate(starts, stops)
         ends = np.cumsum((stops - starts) * self.unit_bytes).tolist()
-        target = memoryview(out)
+        target = out.data
         for view, start, length, end in zip(views, offsets, lengths, ends, strict=True):
             target[end - length : end] = view[start : start + length]
         for i in split:
@@ -233,7 +244,7 @@ class MappedValues:
     def blobs(self, starts: IntArray, stops: IntArray) -> list[bytes]:
         """Return the bytes of each range of units."""
         views, offsets, lengths, split = self._locate(starts, stops)
-        found = [view[start : start + length].tobytes() for view, start, length in zip(views, offsets, lengths, strict=True)]
+        found = [view[a : a + n].tobytes() for view, a, n in zip(views, offsets, lengths, strict=True)]
         for i in split:
             found[i] = self.joined(int(starts[i]), int(stops[i])).tobytes()
         return found
@@ -245,9 +256,10 @@ class MappedValues:
         return whole
 
     def _locate(self, starts: IntArray, stops: IntArray) -> tuple[list[memoryview], list[int], list[int], list[int]]:
-        """Find each range: a view of its file, its first byte there and its bytes; and which ranges lie in several chunks.
+        """Find each range: a view of its file, its first byte there and its length in bytes.
 
-        Those count 0 bytes, for they cannot be copied in one piece.
+        The last list says which ranges lie in several chunks. Their length is given as 0, for they cannot be copied
+        in one piece.
         """
         counts = stops - starts
         chunks = starts // self._inner

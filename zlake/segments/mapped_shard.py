@@ -58,7 +58,7 @@ class MappedShard:
         self._chunk_bytes = units * unit_bytes
         self.stride = self._chunk_bytes + CHECKSUM_BYTES
         self.data: Bytes = np.frombuffer(area, np.uint8)
-        self.view = memoryview(self.data)
+        self.view = self.data.data
         self.rows: Bytes = np.ndarray((chunks, units, unit_bytes), np.uint8, area, 0, (self.stride, unit_bytes, 1))
         self.flags = bytearray(chunks)
         self.clean = False
@@ -162,7 +162,7 @@ def map_shard(path: str, key: str, *, chunks: int, slots: int, units: int, unit_
         index_bytes = slots * _INDEX_ENTRY_BYTES + CHECKSUM_BYTES if slots else 0
         least = index_bytes if slots else stride
         if size < least:
-            raise CorruptObjectError(f"{key}: the object has {size} bytes where it needs {least} at least: it was cut off")
+            raise CorruptObjectError(f"{key}: the object has {size} bytes and needs {least} at least: it was cut off")
         if not slots and size != stride:
             raise CorruptObjectError(f"{key}: the object has {size} bytes, not {stride}")
         try:
@@ -188,6 +188,7 @@ def _read_index(stored: Bytes, key: str) -> npt.NDArray[np.uint64]:
     found, expected = google_crc32c.value(body), int.from_bytes(stored[-CHECKSUM_BYTES:].tobytes(), "little")
     if found != expected:
         raise CorruptObjectError(
-            f"{key}: the crc32c of the shard index is {found:08x}, stored is {expected:08x}: the object is damaged or cut off"
+            f"{key}: the crc32c of the shard index is {found:08x}, stored is {expected:08x}: "
+            "the object is damaged or cut off"
         )
     return np.frombuffer(body.tobytes(), "<u8").astype(np.uint64, copy=False).reshape(-1, 2)

@@ -30,8 +30,8 @@ class Done(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         """Return the value without giving way to the event loop."""
+        yield from ()
         return self._value
-        yield
 
 
 class Joined(Generic[T]):
@@ -83,7 +83,7 @@ class Joined(Generic[T]):
         for part in self._parts:
             try:
                 yield from part.__await__()
-            except Exception:  # noqa: S112  # the same error comes again from `result`, after the other parts
+            except Exception:  # the same error comes again from `result`, once the other parts are there
                 continue
         return self.result()
 

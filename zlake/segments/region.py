@@ -166,4 +166,5 @@ def _axis(key: Any, n: int, axis: int, shape: tuple[int, ...]) -> tuple[Axis, in
     elif len(key) and not (-n <= key.min() and key.max() < n):
         raise RowIndexError(f"indices {key.min()} to {key.max()} leave axis {axis} of a sample of shape {shape}")
     unique, inverse = np.unique(key % n if n else key, return_inverse=True)
-    return unique, slice(None) if len(unique) == len(key) and bool((inverse[1:] > inverse[:-1]).all()) else inverse, len(key)
+    ascending = len(unique) == len(key) and bool((inverse[1:] > inverse[:-1]).all())
+    return unique, slice(None) if ascending else inverse, len(key)

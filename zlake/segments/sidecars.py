@@ -87,14 +87,17 @@ class Sidecar:
             try:
                 array = np.empty(self._layout.shape, self._layout.dtype)
             except (MemoryError, ValueError) as error:
-                raise CorruptObjectError(f"{self._prefix}: an array of shape {self._layout.shape} is too large") from error
+                shape = self._layout.shape
+                raise CorruptObjectError(f"{self._prefix}: no memory for an array of shape {shape}") from error
             loaded = _Loaded(array, self._chunks)
             self._cache.fill(self._slot, loaded, 0)
         absent = chunks[~loaded.flags[chunks]]
         tail = ".0" * (len(self._layout.shape) - 1)
         return loaded, absent, [Request(f"{self._prefix}{chunk}{tail}") for chunk in absent.tolist()]
 
-    def take_in(self, loaded: _Loaded, chunks: IntArray, stored: Sequence[bytes | None], requests: Sequence[Request]) -> None:
+    def take_in(
+        self, loaded: _Loaded, chunks: IntArray, stored: Sequence[bytes | None], requests: Sequence[Request]
+    ) -> None:
         """Decode chunks into what is loaded."""
         size = self._layout.dtype.itemsize
         for n in self._layout.chunk:
@@ -102,7 +105,8 @@ class Sidecar:
         for chunk, data, request in zip(chunks.tolist(), stored, requests, strict=True):
             if data is None:
                 raise ObjectNotFoundError(f"{request.key}: the object is missing, though the dataset refers to it")
-            values = decode(self._layout.codec, data, size, request.key).view(self._layout.dtype).reshape(self._layout.chunk)
+            plain = decode(self._layout.codec, data, size, request.key)
+            values = plain.view(self._layout.dtype).reshape(self._layout.chunk)
             start = chunk * self._chunk
             part = loaded.array[start : start + self._chunk]
             part[...] = values[: len(part)]

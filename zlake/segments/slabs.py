@@ -1,7 +1,7 @@
 """Memory for results: carved out of slabs whose pages are there already.
 
-On many machines the dearest part of a read is the kernel handing out fresh 4 KiB pages for its result. Slabs lie in huge pages, and a slab
-is used again once no array lies in it any more.
+On many machines the dearest part of a read is the kernel handing out fresh 4 KiB pages for its result. Slabs lie in
+huge pages, and a slab is used again once no array lies in it any more.
 """
 
 from __future__ import annotations
@@ -46,8 +46,10 @@ class Slabs:
             if nbytes * 2 > SLAB_BYTES:
                 return self._slab(nbytes)[:nbytes]
             start = self._filled
+            if sys.getrefcount(self._current) == _UNUSED + 1:  # `_current` knows it too
+                start = 0  # what was handed out before is gone again, and its memory still in the processor's cache
             if self._current is None or start + nbytes > len(self._current):
-                self._current = None  # or its own variable would make it look used
+                self._current = None
                 self._current = self._slab(SLAB_BYTES)
                 start = 0
             self._filled = -(-(start + nbytes) // _ALIGN) * _ALIGN
@@ -56,9 +58,9 @@ class Slabs:
     def _slab(self, nbytes: int) -> Bytes:
         kept = self._kept
         for i in range(len(kept)):
-            # Every array in a slab holds a reference to the slab itself (NumPy collapses chains of views), so a slab that only
-            # `kept` knows holds no array; nobody but us, under the lock, can make a new one in it.
-            if sys.getrefcount(kept[i]) == _UNUSED and nbytes <= len(kept[i]) <= 2 * nbytes and kept[i] is not self._current:
+            # Every array in a slab holds a reference to the slab, so a slab that only `kept` knows holds no array, and
+            # nobody but us, under the lock, can make a new one in it.
+            if sys.getrefcount(kept[i]) == _UNUSED and nbytes <= len(kept[i]) <= 2 * nbytes:
                 kept.append(kept.pop(i))
                 return kept[-1]
         slab = _allocate(nbytes)

@@ -10,9 +10,10 @@ import numpy as np
 from zlake.context import Context
 from zlake.format.documents import SegmentTensor
 from zlake.segments.buffered import BlockSource
+from zlake.segments.dense import DenseSource
+from zlake.segments.flat import FlatSource
 from zlake.segments.region import Box
 from zlake.segments.sidecars import Sidecar
-from zlake.segments.stored import DenseSource, FlatSource
 from zlake.storage.store import Store
 from zlake.types import Array, IdArray, IntArray, Layout, Pending
 
@@ -65,7 +66,7 @@ class Source(Protocol):
         ...
 
     def missing(self, rows: Rows, names: Iterable[str]) -> list[tuple[Sidecar, IntArray]]:
-        """Return the chunks of the named sidecars that reading these rows (or items) needs and that may have to be loaded."""
+        """Return the chunks of the named sidecars that these rows (or items) need and that may have to be loaded."""
         ...
 
     def one(self, item: int) -> Array:
@@ -81,11 +82,11 @@ class Source(Protocol):
         ...
 
     def sequences(self, rows: Rows) -> tuple[IntArray, IntArray]:
-        """Return the first item of each row, and the one after its last; of a tensor that is no sequence the rows themselves."""
+        """Return the first item of each row, and the one after its last; each row is its only item in other tensors."""
         ...
 
     def ranges(self, items: Rows, shapes: bool = False) -> tuple[IntArray, IntArray, IntArray | None]:
-        """Return first and one-past-last element of each ragged or encoded sample, and their shapes if asked for and stored."""
+        """Return first and one-past-last element of each ragged or encoded sample, and stored shapes if asked for."""
         ...
 
     def shapes(self, items: Rows) -> IntArray:
@@ -93,11 +94,11 @@ class Source(Protocol):
         ...
 
     def fill(self, items: Rows, out: Array, at: Rows, box: Box) -> Pending[Any] | None:
-        """Read dense samples into ``out[at]``, C-contiguous ``(n, *box.read_shape)``; return what is to be waited for."""
+        """Read dense samples into ``out[at]``, C-contiguous ``(n, *box.read_shape)``; return what to wait for."""
         ...
 
     def concat(self, starts: IntArray, stops: IntArray, out: Array) -> Pending[Any] | None:
-        """Read ranges of elements one after the other into ``out``, one-dimensional; return what is to be waited for."""
+        """Read ranges of elements one after the other into ``out``, one-dimensional; return what to wait for."""
         ...
 
     def blobs(self, starts: IntArray, stops: IntArray) -> Pending[list[bytes]]:

@@ -9,8 +9,8 @@ import numpy as np
 import tensorstore as ts
 
 from zlake.extents.plan import Plan
+from zlake.segments.dense import DenseSource
 from zlake.segments.source import Source
-from zlake.segments.stored import DenseSource
 
 
 def concatenated(plan: Plan, sources: Sequence[Source], dtype: np.dtype[Any], shape: tuple[int, ...]) -> ts.TensorStore:
