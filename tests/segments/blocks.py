@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from zlake.segments.block import Block
-from zlake.storage import open_store
-from zlake.storage.store import Store
 
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -39,7 +38,7 @@ def sample_ids(rows: int, start: int = 7) -> np.ndarray:
 def dense(values: np.ndarray, pieces: int = 1, ids: np.ndarray | None = None, **columns: Any) -> Block:
     """A dense block whose values come in pieces of uneven length."""
     cuts = np.linspace(0, len(values), pieces + 1).astype(int) if pieces > 1 else np.array([0, len(values)])
-    parts = [values[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    parts = [values[a:b] for a, b in pairwise(cuts)]
     ids = sample_ids(len(values)) if ids is None else ids
     return Block("dense", values.dtype, ids, parts, values.shape[1:], **columns)
 
@@ -70,10 +69,6 @@ def flat(block: Block) -> np.ndarray:
     parts = [np.frombuffer(v, np.uint8) if isinstance(v, bytes) else v for v in block.values]
     empty = np.empty((0, *block.shape), block.dtype)
     return np.concatenate([empty, *parts])
-
-
-def memory_store(name: str) -> Store:
-    return open_store(f"mem://{name}")
 
 
 @st.composite

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import zarr
 
-from .blocks import CODECS, DTYPES, numbers
 from zlake.errors import CorruptObjectError, UnsupportedCompressionError
 from zlake.segments import codecs
 from zlake.segments.codecs import SIDECAR, chain_metadata, decode, encode
+
+from .blocks import CODECS, DTYPES, numbers
 
 ALL = (*CODECS, SIDECAR)
 CORE = {"bytes", "zstd", "blosc", "gzip", "crc32c"}
@@ -42,7 +43,9 @@ def test_chains_are_core_and_end_in_crc32c(codec: str) -> None:
 def test_our_chunk_decodes_with_zarr_and_zarrs_with_us(codec: str) -> None:
     chunk = numbers((100,), "int32", 3)
     store = zarr.storage.MemoryStore()
-    array = zarr.create_array(store, shape=chunk.shape, chunks=chunk.shape, dtype="int32", compressors=None, zarr_format=3)
+    array = zarr.create_array(
+        store, shape=chunk.shape, chunks=chunk.shape, dtype="int32", compressors=None, zarr_format=3
+    )
     metadata = array.metadata.to_dict()
     metadata["codecs"] = chain_metadata(codec, chunk.dtype)
     array = zarr.Array(zarr.core.array.AsyncArray(type(array.metadata).from_dict(metadata), array.store_path))
@@ -70,7 +73,9 @@ def test_a_chunk_of_another_length_is_refused(codec: str, nbytes: int) -> None:
 
 
 @pytest.mark.parametrize("codec", ALL)
-@pytest.mark.parametrize("body", [b"", b"\0" * 3, b"\x28\xb5\x2f\xfd", b"\x28\xb5\x2f\xfd\xe0", b"\xff" * 40, b"\x1f\x8b" * 9])
+@pytest.mark.parametrize(
+    "body", [b"", b"\0" * 3, b"\x28\xb5\x2f\xfd", b"\x28\xb5\x2f\xfd\xe0", b"\xff" * 40, b"\x1f\x8b" * 9]
+)
 def test_foreign_bytes_with_a_good_checksum_are_refused(codec: str, body: bytes) -> None:
     with pytest.raises(CorruptObjectError):
         decode(codec, body + codecs.checksum(body), 320, "here")
@@ -85,7 +90,7 @@ def test_a_bomb_is_not_inflated(codec: str) -> None:
 
 def test_an_unknown_chain_is_refused() -> None:
     for call in (chain_metadata, lambda name, dtype: encode(name, np.zeros(1, dtype))):
-        with pytest.raises(UnsupportedCompressionError, match="'lzma'.*raw, zstd"):
+        with pytest.raises(UnsupportedCompressionError, match=r"'lzma'.*raw, zstd"):
             call("lzma", np.dtype("uint8"))
     with pytest.raises(UnsupportedCompressionError):
         decode("lzma", b"12345" + codecs.checksum(b"12345"), 5, "here")

@@ -119,7 +119,9 @@ def check(folder: Path, entries: list[tuple[str, SegmentTensor]], *tensors: tupl
         stored += entry.bytes
         check_zarr(folder, key, block)
         check_tensorstore(folder, key, block, entry)
-    assert stored + (folder / "zarr.json").stat().st_size == sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    assert stored + (folder / "zarr.json").stat().st_size == sum(
+        p.stat().st_size for p in folder.rglob("*") if p.is_file()
+    )
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -277,9 +279,7 @@ def test_anndata_opens_every_layout(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_tensorstore_notices_every_flipped_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
-) -> None:
+def test_tensorstore_notices_every_flipped_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str) -> None:
     monkeypatch.setattr(limits, "INNER_CHUNK_BYTES", 64)
     monkeypatch.setattr(limits, "SHARD_BYTES", 256)
     block = dense(numbers((40, 2), "int32"), ids=sample_ids(40))
@@ -298,13 +298,18 @@ def test_tensorstore_notices_every_flipped_bit(
             damaged = bytearray(good)
             damaged[bit // 8] ^= 1 << int(bit) % 8
             path.write_bytes(damaged)
-            with pytest.raises(ValueError, match="DATA_LOSS|FAILED_PRECONDITION|NOT_FOUND|INVALID"):
+            with pytest.raises(ValueError, match=r"DATA_LOSS|FAILED_PRECONDITION|NOT_FOUND|INVALID"):
                 array.read().result()
         path.write_bytes(good)
 
 
 def test_ids_that_count_up_need_not_be_read(tmp_path: Path) -> None:
     values = numbers((3, 2), "uint8")
-    for ids, start in (([5, 6, 7], 5), ([5, 7, 6], -1), ([5, 5, 7], -1), ([2**64 - 3, 2**64 - 2, 2**64 - 1], 2**64 - 3)):
+    for ids, start in (
+        ([5, 6, 7], 5),
+        ([5, 7, 6], -1),
+        ([5, 5, 7], -1),
+        ([2**64 - 3, 2**64 - 2, 2**64 - 1], 2**64 - 3),
+    ):
         _, ((_, entry),) = write(tmp_path, (dense(values, ids=np.array(ids, np.uint64)), "raw"))
         assert entry.id_start == start
