@@ -21,6 +21,11 @@ def steps(ds: Dataset, key: tuple[Any, ...]) -> Any:
     return found
 
 
+def full_name(group: str, name: Any) -> Any:
+    """Return a name below a group; what is no string is left for the grammar to refuse."""
+    return group + name if isinstance(name, str) else name
+
+
 def tensor_like(ds: Dataset, name: str, source: Tensor) -> Tensor:
     """Create a tensor with the settings and info of another."""
     state = source._column.state

@@ -46,6 +46,10 @@ class Dataset:
         group: str = "",
         names: tuple[str, ...] | None = None,
     ) -> None:
+        self._session: Session
+        self._rows: Selection | int | None
+        self._group: str
+        self._names: tuple[str, ...] | None
         object.__setattr__(self, "_session", session)
         object.__setattr__(self, "_rows", rows)
         object.__setattr__(self, "_group", group)  # with its trailing slash
@@ -202,8 +206,16 @@ class Dataset:
         given = {k: v for k, v in given.items() if not isinstance(v, str) or v != UNSPECIFIED}
         if dtype is None:
             del given["dtype"]
-        full = self._group + name if isinstance(name, str) else name
-        return Tensor(schema.create_tensor(self._session, full, htype, _members(), exist_ok, {**given, **settings}))
+        return Tensor(
+            schema.create_tensor(
+                self._session,
+                addressing.full_name(self._group, name),
+                htype,
+                _members(),
+                exist_ok,
+                {**given, **settings},
+            )
+        )
 
     def create_tensor_like(self, name: str, source: Tensor) -> Tensor:
         """Create a tensor with the settings and the info of another one, without its rows."""
@@ -213,7 +225,7 @@ class Dataset:
     def create_group(self, name: str, exist_ok: bool = False) -> Dataset:
         """Create a group and the groups above it."""
         self._whole("create_group")
-        full = schema.create_group(self._session, self._group + name, _members(), exist_ok)
+        full = schema.create_group(self._session, addressing.full_name(self._group, name), _members(), exist_ok)
         return Dataset(self._session, None, f"{full}/")
 
     def delete_tensor(self, name: str, large_ok: bool = False) -> None:

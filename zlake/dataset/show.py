@@ -19,7 +19,7 @@ _HEADINGS = ("tensor", "htype", "shape", "dtype", "compression")
 
 
 def _table(ds: Dataset) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, tensor in ds.tensors.items():
         meta = tensor.meta
         compression = meta["sample_compression"] or meta["chunk_compression"] or "–"

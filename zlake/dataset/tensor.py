@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -132,7 +133,7 @@ class Tensor:
         found = self.numpy()
         return found if dtype is None else np.asarray(found, dtype)
 
-    def data(self, aslist: bool = False) -> dict[str, Any]:
+    def data(self, aslist: bool = False) -> builtins.dict[str, Any]:
         """Return the values with what belongs to them: ``{"value": ...}``, for class labels also ``"text"``."""
         return present.data(self._column, self._rows, self.numpy(aslist=aslist))
 
@@ -188,7 +189,7 @@ class Tensor:
 
     @property
     def htype(self) -> str:
-        """What the samples are: ``generic``, ``image``, ``sequence[text]``, …"""
+        """What the samples are: ``generic``, ``image``, ``sequence[text]``, and so on."""
         return self._column.spec.text
 
     @property
@@ -251,7 +252,7 @@ class Tensor:
         return read.ids(self._column, self._selected())
 
     @property
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> builtins.dict[str, Any]:
         """The tensor's settings."""
         return present.meta(self._column)
 

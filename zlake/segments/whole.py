@@ -10,6 +10,7 @@ import tensorstore as ts
 
 from zlake.extents.plan import Plan
 from zlake.segments.dense import DenseSource
+from zlake.types import IntArray
 from zlake.segments.source import Source
 
 
@@ -27,7 +28,7 @@ def concatenated(plan: Plan, sources: Sequence[Source], dtype: np.dtype[Any], sh
     shape
         ``(0, *sample shape)``, what is returned where the plan has no rows.
     """
-    parts = []
+    parts: list[tuple[slice | IntArray, ts.TensorStore]] = []
     for run in plan.runs:
         source = sources[run.source]
         assert isinstance(source, DenseSource)
@@ -36,8 +37,7 @@ def concatenated(plan: Plan, sources: Sequence[Source], dtype: np.dtype[Any], sh
         return ts.array(np.empty(shape, dtype))
     if len(parts) == 1:
         return parts[0][1]
-    if all(isinstance(at, slice) for at, _ in parts):
-        return ts.concat([part for _, part in sorted(parts, key=lambda pair: pair[0].start)], axis=0)
-    # many short extents were grouped by segment: put the rows back in order
+    whole = ts.concat([part for _, part in parts], axis=0)
+    # extents of one segment may have been gathered in one run: put the rows back in order
     order = np.concatenate([np.arange(at.start, at.stop) if isinstance(at, slice) else at for at, _ in parts])
-    return ts.concat([part for _, part in parts], axis=0)[np.argsort(order)]
+    return whole if bool((np.diff(order) == 1).all()) else whole[np.argsort(order)]

@@ -31,7 +31,8 @@ def ranges(starts: IntArray, counts: IntArray) -> IntArray:
     if not total:
         return np.empty(0, np.int64)
     before = np.cumsum(counts) - counts
-    return np.arange(total) + np.repeat(starts - before, counts)
+    made: IntArray = np.arange(total, dtype=np.int64) + np.repeat(starts - before, counts)
+    return made
 
 
 def spec_of(state: TensorState, info: dict[str, Any]) -> TensorSpec:
@@ -61,6 +62,7 @@ class Column:
         self.deleted = False
         self._id_next = 0
         self._id_left = 0
+        self.buffer: ColumnBuffer
         self.reset(state)
         self.created = created
 

@@ -53,7 +53,7 @@ def commit_id(session: Session) -> str | None:
 
 def has_changes(session: Session) -> bool:
     """Whether anything is staged or buffered on top of the newest commit."""
-    return session.changed or (session.head.ref is not None and session.head.ref.staged is not None)
+    return session.changed or session.head.has_staged_changes
 
 
 def history(session: Session) -> Iterator[CommitBrief]:

@@ -17,7 +17,7 @@ def get(session: Session, column: Column | None) -> dict[str, Any]:
     return session.info if column is None else column.info
 
 
-def put(session: Session, column: Column | None, value: Mapping[str, Any]) -> None:
+def put(session: Session, column: Column | None, value: Mapping[Any, Any]) -> None:
     """Replace the info.
 
     Raises

@@ -66,7 +66,7 @@ def make_context(
 
 def store_at(path: str, creds: Mapping[str, Any] | str | None, context: Context, read_only: bool | None) -> Store:
     """Return the store below a path or URL."""
-    return open_store(path, creds=creds, context=context, read_only=bool(read_only))  # type: ignore[arg-type]
+    return open_store(path, creds=creds, context=context, read_only=bool(read_only))
 
 
 def create_session(store: Store, context: Context, *, overwrite: bool) -> Session:

@@ -146,4 +146,5 @@ def tensorstore(column: Column) -> Any:
         raise InvalidOperationError(
             f"tensor {column.name!r} is not one dense array ({column.spec.text}); read it with numpy(aslist=True)"
         )
-    return concatenated(plan, sources, column.spec.dtype, reading.empty(column).shape)
+    empty = reading.empty(column)
+    return concatenated(plan, sources, empty.dtype, empty.shape)

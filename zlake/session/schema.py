@@ -52,7 +52,7 @@ def create_tensor(
         If the name or a setting is no good; nothing was changed.
     """
     session.check_writable()
-    name = name.strip("/") if isinstance(name, str) else name
+    name = _plain(name)
     names.check_tensor_name(name)
     _check_reserved(name, reserved, InvalidTensorNameError)
     base, sequence = parse_htype(htype)
@@ -97,7 +97,7 @@ def create_tensor(
 def create_group(session: Session, name: str, reserved: Iterable[str], exist_ok: bool = False) -> str:
     """Create a group, and the groups above it; return its full name."""
     session.check_writable()
-    name = name.strip("/") if isinstance(name, str) else name
+    name = _plain(name)
     try:
         names.check_tensor_name(name)
     except InvalidTensorNameError as error:
@@ -189,6 +189,11 @@ def _drop(session: Session, column: Column) -> None:
     column.deleted = True
     if not column.created:
         session.deleted[column.key] = column
+
+
+def _plain(name: Any) -> Any:
+    """Return a name without slashes around it; the grammar refuses what is no string."""
+    return name.strip("/") if isinstance(name, str) else name
 
 
 def _parents(name: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from zlake.errors import RowIndexError, SampleUpdateError, ZlakeError
+from zlake.samples import Prepared
 from zlake.segments.gather import gather_ids
 from zlake.session import read
 from zlake.session.append import append_sample, extend_samples
@@ -47,6 +48,7 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
         forget_names(session.columns.values())
         raise SampleUpdateError(f"cannot update tensor {name!r}: {error}; nothing was changed") from error
     for one in ready:
+        assert isinstance(one.items, Prepared)
         one.column.replace(rows, one.items, gather_ids(*one.column.plan(rows)), one.counts)
         keep_names(one.column)
     session.written()
