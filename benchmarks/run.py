@@ -98,8 +98,9 @@ class Run:
 def execute(job: Job) -> tuple[Result, str] | str:
     """Run `job` in a fresh process of the peer's interpreter; return its result and version, or why there is none."""
     python = Path(sys.executable)
-    if job.module in ENVIRONMENTS:
-        python = python_of(job.module)
+    environment_name = job.module.partition("_")[0]
+    if environment_name in ENVIRONMENTS:
+        python = python_of(environment_name)
         if not python.exists():
             return "not installed (`make bench-peers`)"
     if not job.options.s3:

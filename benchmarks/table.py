@@ -110,8 +110,13 @@ ROWS: tuple[Row, ...] = (
         "fixed",
         "sequential epoch, torch batches of 256",
         "fixed.epoch",
-        beside=FIXED_PEERS,
-        conditions=(times(0.5, "memmap"), times(0.5, "memmap_torch"), ahead_of(*LIBRARIES)),
+        beside=(*FIXED_PEERS, "deeplake4_batches"),
+        conditions=(
+            times(0.5, "memmap"),
+            times(0.5, "memmap_torch"),
+            ahead_of(*LIBRARIES),
+            ahead_of("deeplake4_batches"),
+        ),
     ),
     Row(
         "fixed",
