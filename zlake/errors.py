@@ -12,6 +12,7 @@
     │   ├── StoragePermissionError        (PermissionError)
     │   ├── StorageFullError              (OSError)
     │   ├── StorageUnavailableError       (ConnectionError) retrying did not help
+    │   ├── UnsupportedOperationError     (OSError, ValueError) listing a web server, for instance
     │   ├── WriteStateUnknownError        a write may or may not have landed
     │   ├── UnsafeStorageError            the storage has no conditional writes
     │   └── ReadOnlyModeError             (PermissionError)
@@ -76,6 +77,10 @@ class StorageFullError(StorageError, OSError):
 
 class StorageUnavailableError(StorageError, ConnectionError):
     """The storage could not be reached, after retries."""
+
+
+class UnsupportedOperationError(StorageError, OSError, ValueError):
+    """This kind of storage cannot do what was asked of it."""
 
 
 class WriteStateUnknownError(StorageError):

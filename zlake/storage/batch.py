@@ -15,8 +15,8 @@ from zlake.types import Pending
 def create_many(store: Store, items: Iterable[tuple[str, Buffer]], in_flight: int = limits.WRITES_IN_FLIGHT) -> None:
     """Create all objects, at most ``in_flight`` at once; each is atomic, the whole is not.
 
-    The items are drawn while earlier ones are being written, so an encoder may feed this. After a failure nothing new is
-    begun, what is under way is waited for, and the first failure is raised.
+    The items are drawn while earlier ones are being written, so an encoder may feed this. After a failure nothing
+    new is begun, what is under way is waited for, and the first failure is raised.
 
     Raises
     ------

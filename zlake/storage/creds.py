@@ -26,8 +26,9 @@ _S3_KEYS: Final = (*_SECRETS, "endpoint_url", "aws_region", "profile_name", "ano
 class Credentials:
     """What to present to a storage; `repr`, `str` and pickles hold no secret.
 
-    A pickle names the private file of the process that made it, so it opens on the same machine, for the same user, while
-    that process lives: that is what loader workers need. Elsewhere it raises, and the credentials must be given again.
+    A pickle names the private file of the process that made it, so it opens on the same machine, for the same user,
+    while that process lives: that is what loader workers need. Elsewhere it raises, and the credentials must be
+    given again.
 
     Attributes
     ----------
@@ -61,8 +62,8 @@ class Credentials:
             return cls._of_s3(creds)
         if location.scheme == "gcs":
             raise InvalidCredentialsError(
-                "Google Cloud credentials come from the environment: set GOOGLE_APPLICATION_CREDENTIALS to the key file "
-                "and give creds='ENV'"
+                "Google Cloud credentials come from the environment: set GOOGLE_APPLICATION_CREDENTIALS to the "
+                "key file and give creds='ENV'"
             )
         if location.scheme in ("file", "memory", "http", "https"):
             # Deep Lake's callers pass one dictionary everywhere; these storages need none of it.

@@ -32,6 +32,7 @@ _AWAY: Final = {
     errno.ESTALE,
 }
 _REFUSED: Final = ("PERMISSION_DENIED", "UNAUTHENTICATED")
+_CREDENTIAL_FAULTS: Final = ("credentials provider", "from provider", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 _GONE: Final = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 _UNSURE: Final = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "ABORTED", "CANCELLED", "DATA_LOSS")
 _REMEDY: Final = {
@@ -78,7 +79,12 @@ def classify(error: BaseException) -> type[StorageError]:
         return StoragePermissionError
     if status == 507:
         return StorageFullError
-    if code in _AWAY or isinstance(error, (ConnectionError, TimeoutError)) or text.startswith(_GONE):
+    if (
+        code in _AWAY
+        or isinstance(error, (ConnectionError, TimeoutError))
+        or text.startswith(_GONE)
+        or "curl_code" in text
+    ):
         return StorageUnavailableError
     return StorageError
 
@@ -122,4 +128,4 @@ def redact(text: str) -> str:
 
 
 def _names_credentials(error: BaseException, text: str) -> bool:
-    return "redentials" in type(error).__name__ or "InvalidAccessKeyId" in text or "SignatureDoesNotMatch" in text
+    return "redentials" in type(error).__name__ or any(name in text for name in _CREDENTIAL_FAULTS)

@@ -25,8 +25,8 @@ def check_key(key: str) -> None:
     """Check that ``key`` names one object below a prefix.
 
     A key is made of ``/``-separated segments. A segment has 1 to 248 bytes of UTF-8: letters, marks and digits of any
-    script in normal form C and ``._-+=@~,()`` or inner spaces; it is neither ``.`` nor ``..`` and ends in neither a space
-    nor ``.__lock``. The whole key has at most 1,024 bytes.
+    script in normal form C and ``._-+=@~,()`` or inner spaces; it is neither ``.`` nor ``..`` and ends in neither a
+    space nor ``.__lock``. The whole key has at most 1,024 bytes.
 
     Raises
     ------

@@ -40,6 +40,18 @@ def delete(kv: ts.KvStore, url: str, key: str) -> None:
     retry.run(lambda: kv.write(key, None).result(), action="delete", url=url, key=key)
 
 
+def confirm_absent(kv: ts.KvStore, url: str, key: str) -> None:
+    """Make sure that it is the object that is missing, and not its bucket: a read tells no difference, a listing does.
+
+    Raises
+    ------
+    StorageError
+        If the bucket is missing.
+    """
+    only = ts.KvStore.KeyRange(key, key + "\0")
+    retry.run(lambda: kv.list(only).result(), action="find", url=url, key=key)
+
+
 def read_versioned(kv: ts.KvStore, url: str, key: str) -> Versioned:
     """Read an object together with its generation."""
     found = retry.run(lambda: kv.read(key).result(), action="read", url=url, key=key)
@@ -66,6 +78,9 @@ def _settle(
         stored = _read_back(kv, url, key, error)
         if stored.value == data:
             return Written(stored.generation)
+        if stored.value is None:
+            # Some services answer "lost" where the bucket is missing.
+            confirm_absent(kv, url, key)
         if error is None or stored.generation != generation:
             return Lost()
         if delay is None:

@@ -1,8 +1,8 @@
 """Local folders.
 
 Creating goes through `zlake.storage.files`, which writes a shard from where it lies: TensorStore copies it first, under
-the interpreter's lock. Overwriting and deleting go through TensorStore, whose lock files order them among processes. The
-two go together: `files.create` succeeds only where nothing is, and a swap only where something is.
+the interpreter's lock. Overwriting and deleting go through TensorStore, whose lock files order them among processes.
+The two go together: `files.create` succeeds only where nothing is, and a swap only where something is.
 """
 # The methods are documented once, in Store.
 # ruff: noqa: D102
@@ -127,9 +127,10 @@ class LocalStore(TensorStoreStore):
         path = self._path(key)
         if generation == kv.ABSENT:
             return self._create(key, value)
-        # TensorStore names a generation by device, inode and time. Inodes are used again at once and many clocks tick only
-        # every few milliseconds, so two swaps in one tick can bring an old generation back. Ours is a digest of the value,
-        # compared under a lock that every swap of zlake in this folder holds; TensorStore's guards against everybody else.
+        # TensorStore names a generation by device, inode and time. Inodes are used again at once and many clocks tick
+        # only every few milliseconds, so two swaps in one tick can bring an old generation back. Ours is a digest of
+        # the value, compared under a lock that every swap of zlake in this folder holds; TensorStore's own lock guards
+        # against everybody else.
         with _locked(os.path.dirname(path)):
             stored = kv.read_versioned(self.kv, self.url, key)
             if stored.value is None:

@@ -26,8 +26,8 @@ def open_store(
     ----------
     url
         A folder (``/data/set``, ``~/set``, ``file:///data/set``), ``mem://name``, ``s3://bucket/prefix``,
-        ``gs://bucket/prefix`` (or ``gcs://``), ``https://host/prefix`` (read-only), or a URL of any protocol that fsspec
-        knows.
+        ``gs://bucket/prefix`` (or ``gcs://``), ``https://host/prefix`` (read-only), or a URL of any protocol that
+        fsspec knows.
     creds
         For S3 a dictionary with ``aws_access_key_id``, ``aws_secret_access_key``, ``aws_session_token``,
         ``endpoint_url``, ``aws_region``, ``profile_name`` or ``anonymous``, any of them; for fsspec's protocols the

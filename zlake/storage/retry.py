@@ -44,7 +44,8 @@ def run(call: Callable[[], T], *, action: str, url: str, key: str = "") -> T:
         try:
             return call()
         except Exception as error:
-            if not failure.is_unsure(error):
+            # TensorStore's drivers for object stores have tried again already.
+            if not failure.is_unsure(error) or "retry attempts failed" in str(error):
                 raise failure.translate(error, action=action, url=url, key=key) from error
         sleep(delay)
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import tensorstore as ts
 
@@ -18,6 +18,9 @@ from zlake.storage.origin import Origin, OriginStore
 from zlake.storage.ranges import byte_range, cut
 from zlake.storage.store import Buffer, Lost, Request, Versioned, Written
 from zlake.types import Pending
+
+_REMOTE: Final = ("s3", "gcs", "http")
+_RETRIES: Final = {"max_retries": 5, "initial_delay": "50ms", "max_delay": "2s"}
 
 _contexts: dict[tuple[Any, ...], ts.Context] = {}
 _contexts_lock = threading.Lock()
@@ -32,12 +35,8 @@ def shared_context(context: Context) -> ts.Context:
                 {
                     "cache_pool": {"total_bytes_limit": context.cache_bytes},
                     "file_io_sync": context.durable,
-                    "s3_request_concurrency": {"limit": context.reads_in_flight},
-                    "s3_request_retries": {"max_retries": 5, "initial_delay": "50ms", "max_delay": "2s"},
-                    "gcs_request_concurrency": {"limit": context.reads_in_flight},
-                    "gcs_request_retries": {"max_retries": 5, "initial_delay": "50ms", "max_delay": "2s"},
-                    "http_request_concurrency": {"limit": context.reads_in_flight},
-                    "http_request_retries": {"max_retries": 5, "initial_delay": "50ms", "max_delay": "2s"},
+                    **{f"{name}_request_concurrency": {"limit": context.reads_in_flight} for name in _REMOTE},
+                    **{f"{name}_request_retries": _RETRIES for name in _REMOTE},
                 }
             )
         return _contexts[key]
@@ -79,9 +78,15 @@ class TensorStoreStore(OriginStore):
     def _read(self, key: str, wanted: slice) -> bytes | None:
         try:
             found = retry.run(lambda: self._start_read(key, wanted).result(), action="read", url=self.url, key=key)
-            return _value(found)
+            value = _value(found)
         except Exception as error:
-            return self._read_clamped(key, wanted, error)
+            value = self._read_clamped(key, wanted, error)
+        if value is None:
+            self._confirm_absent(key)
+        return value
+
+    def _confirm_absent(self, key: str) -> None:
+        """Raise if more than the object is missing."""
 
     def _read_clamped(self, key: str, wanted: slice, error: Exception) -> bytes | None:
         # A range that reaches beyond the object's end yields what is there, as a slice does. It happens to damaged
@@ -98,7 +103,10 @@ class TensorStoreStore(OriginStore):
 
     def read_versioned(self, key: str) -> Versioned:
         self._check(key)
-        return kv.read_versioned(self.kv, self.url, key)
+        found = kv.read_versioned(self.kv, self.url, key)
+        if found.value is None:
+            self._confirm_absent(key)
+        return found
 
     def read_many(self, requests: Sequence[Request]) -> list[bytes | None]:
         for request in requests:
@@ -118,9 +126,12 @@ class TensorStoreStore(OriginStore):
         if wanted is None:
             return self.read(request.key, request.start, request.stop)
         try:
-            return _value(future.result())
+            value = _value(future.result())
         except Exception:
             return self._read(request.key, wanted)
+        if value is None:
+            self._confirm_absent(request.key)
+        return value
 
     def start_create(self, key: str, value: Buffer) -> Pending[Written | Lost]:
         self._check_write(key)

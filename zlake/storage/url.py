@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from zlake.errors import InvalidPathException
@@ -49,8 +49,8 @@ def parse_url(url: str | os.PathLike[str]) -> Location:
     InvalidPathException
         If it is malformed. The message never holds the credentials that were in it.
     """
-    text = os.fspath(url)
-    if isinstance(text, bytes) or not text or "\0" in text:
+    text: Any = os.fspath(url) if isinstance(url, os.PathLike) else url
+    if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidPathException(f"a dataset path must be a non-empty string without NUL, got {text!r}")
     match = _SCHEME.fullmatch(text)
     if match is None:
@@ -66,10 +66,12 @@ def parse_url(url: str | os.PathLike[str]) -> Location:
     if "?" in host + path or "#" in host + path:
         shown = f"{scheme}://{re.split('[?#]', f'{host}/{path}')[0]}"
         raise InvalidPathException(f"{shown}: a dataset URL cannot have a query ('?...') or a fragment ('#...')")
+    if at and scheme in ("s3", "gcs", "http", "https"):
+        raise InvalidPathException(f"{scheme}://{host}: credentials do not belong into a URL (S3 takes them as creds=)")
     if scheme in ("s3", "gcs"):
-        return _bucket(scheme, host, path, bool(at))
+        return _bucket(scheme, host, path)
     if scheme in ("http", "https"):
-        return _http(scheme, host, path, userinfo)
+        return _http(scheme, host, path)
     prefix = _folder(path)
     return Location(scheme, host, prefix, f"{scheme}://{host}/{prefix}".rstrip("/"), userinfo)
 
@@ -99,10 +101,8 @@ def _memory(rest: str) -> Location:
     return Location("memory", "", f"{name}/", f"mem://{name}")
 
 
-def _bucket(scheme: str, bucket: str, path: str, has_userinfo: bool) -> Location:
+def _bucket(scheme: str, bucket: str, path: str) -> Location:
     shown = "gs" if scheme == "gcs" else scheme
-    if has_userinfo:
-        raise InvalidPathException(f"{shown}://{bucket}: credentials do not belong into the URL, give them as creds=")
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
         raise InvalidPathException(
             f"{bucket!r} is no bucket name: 3 to 222 lower-case letters, digits, '.', '_' and '-', as in "
@@ -112,7 +112,7 @@ def _bucket(scheme: str, bucket: str, path: str, has_userinfo: bool) -> Location
     return Location(scheme, bucket, prefix, f"{shown}://{bucket}/{prefix}".rstrip("/"))
 
 
-def _http(scheme: str, host: str, path: str, userinfo: str) -> Location:
+def _http(scheme: str, host: str, path: str) -> Location:
     try:
         parts = urlsplit(f"{scheme}://{host}")
         valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -121,7 +121,7 @@ def _http(scheme: str, host: str, path: str, userinfo: str) -> Location:
     if not valid:
         raise InvalidPathException(f"{host!r} is no host, as in {scheme}://example.org/data")
     prefix = _folder(path)
-    return Location(scheme, host, prefix, f"{scheme}://{host}/{prefix}".rstrip("/"), userinfo)
+    return Location(scheme, host, prefix, f"{scheme}://{host}/{prefix}".rstrip("/"))
 
 
 def _folder(path: str) -> str:
