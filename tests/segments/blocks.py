@@ -83,7 +83,7 @@ def blocks(draw: st.DrawFn) -> Block:
         cuts = np.sort(rng.integers(0, items + 1, rows - 1))
         columns["sequence_offsets"] = np.concatenate([[0], cuts, [items]]).astype(np.int64)
     else:
-        rows = items
+        rows = items = max(1, items)
     columns["ids"] = rng.integers(0, 2**63, rows).astype(np.uint64) if draw(st.booleans()) else sample_ids(rows)
     if layout == "encoded":
         blobs = [rng.bytes(int(n)) for n in rng.integers(0, 40, items)]

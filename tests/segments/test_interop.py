@@ -9,6 +9,7 @@ from typing import Any
 
 import anndata
 import awkward as ak
+import msgspec
 import numpy as np
 import pytest
 import tensorstore as ts
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 
 from zlake import limits
 from zlake.context import random_id
+from zlake.format.checks import segment_problem
 from zlake.format.documents import SegmentTensor
 from zlake.format.seal import check_seal
 from zlake.segments.block import Block
@@ -113,6 +115,8 @@ def check(folder: Path, entries: list[tuple[str, SegmentTensor]], *tensors: tupl
     check_documents(folder)
     stored = 0
     for (key, entry), (block, codec) in zip(entries, tensors, strict=True):
+        assert entry == msgspec.convert(msgspec.to_builtins(entry), SegmentTensor)
+        assert segment_problem(entry) == ""
         assert entry.rows == block.rows
         assert entry.codec == codec
         assert entry.bytes == sum(path.stat().st_size for path in (folder / key).rglob("*") if path.is_file())
@@ -194,9 +198,9 @@ def test_one_large_blob(tmp_path: Path) -> None:
     check(folder, entries, *tensors)
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0), (1,), (2, 1)])
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0), (1,), (2, 1), (1,) * 31])
 def test_odd_sample_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    tensors = [(dense(numbers((rows, *shape), "int32"), rows), "raw") for rows in (0, 1, 5)]
+    tensors = [(dense(numbers((rows, *shape), "int32"), rows), "raw") for rows in (1, 5)]
     folder, entries = write(tmp_path, *tensors)
     check(folder, entries, *tensors)
 

@@ -40,9 +40,11 @@ def check_block(block: Block, name: str) -> Pieces:
     """
     if not is_storable(block.dtype):
         _fail(name, f"dtype {block.dtype!r} cannot be stored; native booleans, integers, floats and complex can")
-    if len(block.shape) >= limits.MAX_NDIM:
-        _fail(name, f"samples have {len(block.shape)} axes; at most {limits.MAX_NDIM - 1} can be stored")
+    if len(block.shape) > limits.MAX_NDIM:
+        _fail(name, f"samples have {len(block.shape)} axes; at most {limits.MAX_NDIM} can be stored")
     _check_column(block.ids, np.uint64, 1, None, name, "ids")
+    if not block.rows:
+        _fail(name, "there are no rows; a tensor without rows is left out of the segment")
     if block.sequence_offsets is not None:
         _check_offsets(block.sequence_offsets, block.rows, name, "sequence_offsets")
     if block.layout == "dense":
