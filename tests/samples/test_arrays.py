@@ -98,7 +98,7 @@ def test_errors_name_the_sample() -> None:
         TensorInvalidSampleShapeError, match=r"sample 1 of 2: a sample of shape \(3,\) has 1 axes.* have 2"
     ):
         prepare_arrays([good, bad], F4, 2)
-    with pytest.raises(TensorDtypeMismatchError, match="sample 2 of 3: .*float64.*float32"):
+    with pytest.raises(TensorDtypeMismatchError, match=r"sample 2 of 3: .*float64.*float32"):
         prepare_arrays([good, good, np.zeros((2, 2))], F4, 2)
     with pytest.raises(SampleHtypeMismatchError, match="sample 0 of 2: text"):
         prepare_arrays(["a", good], F4, 2)

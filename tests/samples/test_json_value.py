@@ -26,7 +26,7 @@ VALUES = st.recursive(
 
 def same(a: Any, b: Any) -> bool:
     if isinstance(a, float) and isinstance(b, float):
-        return a == b and math.copysign(1, a) == math.copysign(1, b) or (math.isnan(a) and math.isnan(b))
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (math.isnan(a) and math.isnan(b))
     if type(a) is not type(b):
         return False
     if isinstance(a, list):
@@ -89,7 +89,7 @@ class Point:
     ids=repr,
 )
 def test_what_is_not_json_is_refused(value: Any) -> None:
-    with pytest.raises(JsonValidationError, match="cannot be stored|is not a JSON value"):
+    with pytest.raises(JsonValidationError, match=r"cannot be stored|is not a JSON value"):
         encode_json(value)
 
 
@@ -102,7 +102,7 @@ def test_deep_circular_and_broken_text() -> None:
     for value in (deep, circular):
         with pytest.raises(JsonValidationError, match="nested too deeply"):
             encode_json(value)
-    with pytest.raises(JsonValidationError, match="surrogate|not a JSON value"):
+    with pytest.raises(JsonValidationError, match=r"surrogate|not a JSON value"):
         encode_json({"a": "\ud800"})
     with pytest.raises(SampleError, match="dtype"):
         encode_json({"a": np.array(["2020-01-01"], "datetime64[D]")})

@@ -13,8 +13,9 @@ from zlake.samples.image import GrayImage, Image, RgbImage
 from zlake.samples.infer import infer
 from zlake.samples.json_document import Json, List, Tag
 from zlake.samples.prepared import Prepared
+from zlake.samples.reading import read
 from zlake.samples.registry import htype, htypes, parse_htype, register_htype, settings
-from zlake.samples.sample import Sample, read
+from zlake.samples.sample import Sample
 from zlake.samples.spec import ClassNames, TensorSpec
 from zlake.samples.text import Text
 from zlake.samples.vectors import BoundingBox, Embedding

@@ -122,15 +122,16 @@ def shapes_of(arrays: Sequence[Array], ndim: int) -> IntArray:
     return np.array(list(chain.from_iterable(map(_SHAPE, arrays))), np.int64).reshape(count, ndim)
 
 
-def each_sample(function: Callable[[Any], Any], samples: Sequence[Any]) -> list[Any]:
-    """Apply a function to every sample; an error says which sample it was."""
+def each_sample(function: Callable[[Any], Any], samples: Sequence[Any], first: int = 0, count: int = -1) -> list[Any]:
+    """Apply a function to every sample; an error says which sample it was, counting from ``first`` of ``count``."""
     done: list[Any] = []
     append = done.append
     try:
         for sample in samples:
             append(function(sample))
     except SampleError as error:
-        raise type(error)(f"sample {len(done)} of {len(samples)}: {error}") from error
+        total = len(samples) if count < 0 else count
+        raise type(error)(f"sample {first + len(done)} of {total}: {error}") from error
     return done
 
 

@@ -40,6 +40,8 @@ class ClassLabel(HType):
         """Return uint32 and the shape of the label or labels; names count as numbers."""
         if _is_text(sample):
             return np.dtype(np.uint32), np.shape(sample) or (1,)
+        if isinstance(sample, (list, tuple)) and any(isinstance(leaf, str) for leaf in sample):
+            return np.dtype(np.uint32), (len(sample),)
         return super().form(sample, spec)
 
     def array(self, sample: Any, spec: TensorSpec) -> Array:

@@ -47,7 +47,7 @@ class Document(HType):
     def prepare_many(self, samples: Any, spec: TensorSpec) -> Prepared:
         """Return many samples as UTF-8; see `HType.prepare_many`."""
         items = as_list(samples)
-        return pack(each_sample(lambda sample: self.prepare(sample, spec), items), spec)
+        return pack(each_sample(lambda sample: self.prepare(sample, spec), items))
 
     def decode(
         self, data: Buffer, spec: TensorSpec, shape: tuple[int, ...] | None = None, out: Array | None = None

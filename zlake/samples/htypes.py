@@ -15,6 +15,7 @@ from zlake.samples.codecs import codec
 from zlake.samples.encoded import Encoded
 from zlake.samples.fit import check_record
 from zlake.samples.names import ClassNames
+from zlake.samples.parallel import each_sample_threaded
 from zlake.samples.prepared import Prepared
 from zlake.samples.sample import Sample
 from zlake.samples.settings import Extra, check_settings
@@ -181,7 +182,9 @@ class HType:
             return self._none(spec)
         spec = self.resolve(samples, spec)
         if spec.sample_compression is not None:
-            return pack(each_sample(lambda sample: self.encode(sample, spec), samples), spec)
+            samples = samples if isinstance(samples, (list, tuple, np.ndarray)) else list(samples)
+            many = each_sample_threaded if codec(spec.sample_compression).kind == "image" else each_sample
+            return pack(many(lambda sample: self.encode(sample, spec), samples))
         dtype, ndim = rank(spec)
         if isinstance(samples, (list, tuple)) and any(map(_is_file, set(map(type, samples)))):
             samples = each_sample(lambda sample: None if sample is None else self.array(sample, spec), samples)
@@ -273,7 +276,7 @@ class HType:
 
     def _none(self, spec: TensorSpec) -> Prepared:
         if spec.sample_compression is not None:
-            return pack([], spec)
+            return Prepared(blobs=[], shapes=np.empty((0, spec.ndim or 1), np.int64))
         return Prepared(stacked=np.empty((0,) * (1 + (spec.ndim or 1)), spec.dtype))
 
     def _keep(self, data: bytes, spec: TensorSpec) -> Encoded:
@@ -305,7 +308,7 @@ def rank(spec: TensorSpec) -> tuple[np.dtype[Any], int]:
     return spec.dtype, spec.ndim
 
 
-def pack(encoded: Sequence[Encoded], spec: TensorSpec) -> Prepared:
+def pack(encoded: Sequence[Encoded]) -> Prepared:
     """Return encoded samples as one `Prepared`."""
     blobs = [each.data for each in encoded]
     shapes = [each.shape for each in encoded if each.shape is not None]

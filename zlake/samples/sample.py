@@ -1,4 +1,4 @@
-"""`read`: a file, URL or bytes given as a sample, looked at only when needed."""
+"""A file, URL, bytes or array given as a sample, looked at only when needed."""
 
 from __future__ import annotations
 
@@ -9,20 +9,15 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from zlake.errors import CorruptedSampleError, SampleDecompressionError, SampleReadError
+from zlake.errors import CorruptedSampleError, SampleDecompressionError
 from zlake.samples.codecs import canonical, codec, compressions
+from zlake.samples.files import read_file, redacted
 from zlake.samples.pillow import FORMATS, pillow_image
 from zlake.samples.sniff import HEAD_BYTES, Buffer, Header, sniff
 from zlake.types import Array
 
 _EXTENSIONS = {"jfif": "jpeg", "jpe": "jpeg", "pgm": "ppm", "pbm": "ppm", "pnm": "ppm", "j2k": "jpeg2000", "rgb": "sgi"}
 _PILLOW = {"jpeg": "JPEG", "png": "PNG", **{name: form.pillow for name, form in FORMATS.items()}}
-_CREDS = {
-    "aws_access_key_id": "key",
-    "aws_secret_access_key": "secret",
-    "aws_session_token": "token",
-    "profile_name": "profile",
-}
 
 
 class Sample:
@@ -242,96 +237,8 @@ class Sample:
             raise type(error)(f"{self._shown()}: {error}") from error
 
     def _read(self, count: int | None) -> bytes:
-        path = self.path
-        assert path is not None
-        try:
-            if "://" not in path:
-                with open(path, "rb") as file:
-                    return file.read() if count is None else file.read(count)
-            return _read_url(path, count, self._creds)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise SampleReadError(f"cannot read {redacted(path)}: {reason}") from (error if "://" not in path else None)
-
-
-def read(
-    path: str | os.PathLike[str] | bytes | bytearray | memoryview,
-    verify: bool = False,
-    creds: Mapping[str, Any] | None = None,
-    compression: str | None = None,
-) -> Sample:
-    """Return a file, URL or encoded bytes as a sample, to be stored byte for byte where the compressions agree.
-
-    Nothing is read until it is needed, so a missing file is reported when the sample is used.
-
-    Parameters
-    ----------
-    path
-        Local path, URL of any scheme that fsspec knows, or the encoded bytes themselves.
-    verify
-        Decode the sample now; damage raises at once.
-    creds
-        Credentials for a URL: Deep Lake's names (``aws_access_key_id``, ...) or options of the fsspec filesystem. They
-        are kept in memory only.
-    compression
-        Needed where neither the bytes nor the file's name tell what the file is.
-
-    Returns
-    -------
-    Sample
-
-    Raises
-    ------
-    SampleReadError
-        If `verify` is given and the file cannot be read.
-    CorruptedSampleError
-        If `verify` is given and the file cannot be decoded.
-    UnsupportedCompressionError
-        If `compression` is not known.
-
-    Examples
-    --------
-    >>> import io, numpy as np
-    >>> from PIL import Image
-    >>> file = io.BytesIO()
-    >>> Image.fromarray(np.zeros((4, 6, 3), "uint8")).save(file, "png")
-    >>> read(file.getvalue()).shape
-    (4, 6, 3)
-    """
-    if isinstance(path, (bytes, bytearray, memoryview)):
-        sample = Sample(buffer=bytes(path), compression=compression)
-    elif isinstance(path, (str, os.PathLike)):
-        sample = Sample(os.fspath(path), compression=compression, creds=creds)
-    else:
-        raise SampleReadError(f"read takes a path, a URL or bytes; got {type(path).__name__}")
-    return sample.verify() if verify else sample
-
-
-def redacted(path: str) -> str:
-    """Return a path or URL without user, password and query, which may be secrets."""
-    if "://" not in path:
-        return path
-    scheme, _, rest = path.partition("://")
-    host, slash, tail = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{tail.partition('?')[0].partition('#')[0]}"
-
-
-def _read_url(url: str, count: int | None, creds: Mapping[str, Any] | None) -> bytes:
-    import fsspec
-
-    options = {_CREDS.get(name, name): value for name, value in (creds or {}).items()}
-    client = {key: options.pop(key) for key in ("endpoint_url", "region_name", "aws_region") if key in options}
-    if client:
-        region = client.pop("aws_region", None)
-        options["client_kwargs"] = {**client, **({"region_name": region} if region else {})}
-    try:
-        with fsspec.open(url, "rb", **options) as file:
-            data: bytes = file.read() if count is None else file.read(count)
-            return data
-    except Exception as error:
-        # Messages of clients quote the URL and its secrets; only their kind is passed on.
-        kind = "no such file" if isinstance(error, FileNotFoundError) else type(error).__name__
-        raise SampleReadError(f"cannot read {redacted(url)}: {kind}") from None
+        assert self.path is not None
+        return read_file(self.path, count, self._creds)
 
 
 def _named_exif(exif: Any) -> dict[str, Any]:
