@@ -1,0 +1,49 @@
+"""What each command does. Each returns whether all is well."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+
+from zlake.dataset.entry import load
+
+_WIDTH = 100
+
+
+def info(options: Namespace) -> bool:
+    """Print the dataset as its repr shows it, and what identifies it."""
+    ds = load(options.path, read_only=True)
+    facts = {
+        "dataset": ds.meta["dataset_id"],
+        "commit": ds.commit_id or "none yet",
+        "stored bytes": f"{ds.size_approx():,}",
+        **{f"info {_short(key)}": _short(value) for key, value in ds.info.items()},
+    }
+    sys.stdout.write(f"{ds}\n" + "".join(f"  {name}: {value}\n" for name, value in facts.items()))
+    return True
+
+
+def _short(value: object) -> str:
+    """Return a value as JSON that fits a line; JSON has no control characters that a terminal would obey."""
+    text = json.dumps(value)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+
+
+def log(options: Namespace) -> bool:
+    """Print the commits."""
+    load(options.path, read_only=True).log()
+    return True
+
+
+def ls(options: Namespace) -> bool:
+    """Print the names of the tensors, those in groups with their path."""
+    sys.stdout.write("".join(f"{name}\n" for name in load(options.path, read_only=True).tensors))
+    return True
+
+
+def verify(options: Namespace) -> bool:
+    """Check the dataset and print what was found."""
+    report = load(options.path, read_only=True).verify(deep=options.deep, progressbar=sys.stderr.isatty())
+    sys.stdout.write(f"{report}\n")
+    return bool(report)

@@ -1,0 +1,69 @@
+"""Parsing the command line, and turning errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from zlake.cli import commands
+from zlake.errors import ZlakeError
+
+OK: Final = 0
+DAMAGED: Final = 1
+"""`zlake verify` found damage."""
+FAILED: Final = 2
+"""The command could not be carried out, or was not understood."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments
+        What follows the command's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 1 if `verify` found damage, 2 after an error, whose message is one line on standard error.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        sound = options.run(options)
+        sys.stdout.flush()
+    except ZlakeError as error:
+        sys.stderr.write(f"zlake: {' '.join(str(error).split())}\n")
+        return FAILED
+    except BrokenPipeError:
+        # The reader (`head`, a pager) has seen enough. Python flushes once more when it exits, which must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return OK if sound else DAMAGED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="zlake", description="Look at zlake datasets. No command writes to one.")
+    found = parser.add_subparsers(required=True, metavar="COMMAND")
+    path = "path or URL, optionally with @branch, @tag or @commit; credentials are taken from the environment"
+
+    info = found.add_parser("info", help="print the tensors, their shapes, and which version this is")
+    info.add_argument("path", help=path)
+    info.set_defaults(run=commands.info)
+
+    log = found.add_parser("log", help="print the commits, newest first")
+    log.add_argument("path", help=path)
+    log.set_defaults(run=commands.log)
+
+    names = found.add_parser("ls", help="print the names of the tensors, one a line")
+    names.add_argument("path", help=path)
+    names.set_defaults(run=commands.ls)
+
+    verify = found.add_parser("verify", help="check every object that the dataset's branches and tags reach")
+    verify.add_argument("path", help=path)
+    verify.add_argument("--deep", action="store_true", help="check the checksums of all samples too")
+    verify.set_defaults(run=commands.verify)
+    return parser
