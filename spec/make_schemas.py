@@ -269,7 +269,8 @@ def tensor_group() -> Schema:
     }
     words = {"type": "object", "properties": attributes | optional, "required": list(attributes)}
     members = group(words | {"additionalProperties": False})
-    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
+    own = {"consolidated_metadata": {"type": "object"}}  # in a document of its own alone
+    return {"type": "object", "properties": members | own, "required": list(members), "additionalProperties": False}
 
 
 def array_node() -> Schema:

@@ -57,8 +57,8 @@ def test_bad_tensor_names_say_why(name: str, why: str) -> None:
 @pytest.mark.parametrize("name", ["main", "v1.0", "feature/x", "a_b-c+d=e", "2024-01-01", "x" * 240, "HEAD", "a.b.c"])
 def test_good_ref_names(name: str) -> None:
     check_ref_name(name)
-    assert paths.branch_name(paths.branch_key(name)) == name
-    assert paths.tag_name(paths.tag_key(name)) == name
+    assert paths.branch_key(name) == f"refs/branches/{name}.json"
+    assert paths.tag_key(name) == f"refs/tags/{name}.json"
     check_key(paths.branch_key(name))
     check_key(paths.tag_key(name))
 
@@ -106,7 +106,6 @@ def test_ids() -> None:
             paths.snapshot_key,
             paths.page_key,
             paths.segment_prefix,
-            paths.view_key,
             lambda text: paths.tensor_prefix(ID, text),
         ):
             with pytest.raises(FormatError, match="is not an id"):
@@ -120,7 +119,6 @@ def test_keys() -> None:
     assert paths.page_prefix(ID) == f"pages/{ID}/"
     assert paths.segment_prefix(ID) == f"segments/{ID}/"
     assert paths.tensor_prefix(ID, ID) == f"segments/{ID}/{ID}/"
-    assert paths.view_key(ID) == f"views/{ID}/zarr.json"
 
 
 def test_a_name_of_the_wrong_type_is_refused_by_its_type() -> None:

@@ -6,7 +6,7 @@ which object it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -219,11 +219,14 @@ def _check_text(text: str, where: str, most: int) -> None:
         raise BreachError(f"{where}: as a JSON string it is longer than {most} bytes")
 
 
-def _distinct(values: Iterable[str], where: str) -> None:
-    values = list(values)
-    if len(set(values)) != len(values):
-        double = next(value for i, value in enumerate(values) if value in values[:i])
-        raise BreachError(f"{where}: {double!r} appears twice")
+def _distinct(values: Sequence[str], where: str) -> None:
+    if len(set(values)) == len(values):
+        return
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise BreachError(f"{where}: {value!r} appears twice")
+        seen.add(value)
 
 
 _CHECKS: dict[type, Any] = {d.Root: check_root, d.Snapshot: check_snapshot, d.HistoryPage: check_history}

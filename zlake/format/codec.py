@@ -71,7 +71,7 @@ def encode(document: d.Document) -> bytes:
         back = _parse(kind, data)
     except BreachError as error:
         raise FormatError(f"this {kind.__name__.lower()} cannot be written: {error}") from None
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FormatError(f"this {kind.__name__.lower()} cannot be written: {error}") from error
     if back != document:
         raise FormatError(

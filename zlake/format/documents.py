@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from zlake import limits
@@ -266,5 +265,3 @@ class IdPageHead(Struct, frozen=True, forbid_unknown_fields=True, tag_field="doc
 
 
 Document = Root | Ref | Tag | Snapshot | HistoryPage | InfoObject
-
-UNSET = msgspec.UNSET

@@ -12,10 +12,7 @@ from typing import Any, Final
 from zlake import limits
 from zlake.errors import FormatError, InvalidRefNameError, InvalidTensorGroupNameError, InvalidTensorNameError
 
-ID_PATTERN: Final = "^[a-z2-7]{26}$"
-"""128 random bits in lower-case base32 without padding."""
-
-_ID: Final = re.compile(r"[a-z2-7]{26}")
+_ID: Final = re.compile(r"[a-z2-7]{26}")  # 128 random bits in base32, without padding
 _REF: Final = re.compile(r"[A-Za-z0-9_+=-][A-Za-z0-9_.+=-]*(?:/[A-Za-z0-9_+=-][A-Za-z0-9_.+=-]*)*")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 

@@ -11,7 +11,6 @@ TAGS: Final = "refs/tags/"
 COMMITS: Final = "commits/"
 PAGES: Final = "pages/"
 SEGMENTS: Final = "segments/"
-VIEWS: Final = "views/"
 
 
 def root_key() -> str:
@@ -29,16 +28,6 @@ def tag_key(name: str) -> str:
     """Return the key of a tag; raises `InvalidRefNameError`."""
     check_ref_name(name)
     return f"{TAGS}{name}.json"
-
-
-def branch_name(key: str) -> str:
-    """Return the branch that lies under ``key``; raises `InvalidRefNameError` if none can."""
-    return _ref_name(key, BRANCHES)
-
-
-def tag_name(key: str) -> str:
-    """Return the tag that lies under ``key``; raises `InvalidRefNameError` if none can."""
-    return _ref_name(key, TAGS)
 
 
 def snapshot_key(snapshot_id: str) -> str:
@@ -68,15 +57,3 @@ def tensor_prefix(segment_id: str, tensor_key: str) -> str:
     """Return the prefix, ending in ``/``, of one tensor in one segment; raises `FormatError` for what is no id."""
     check_id(tensor_key)
     return f"{segment_prefix(segment_id)}{tensor_key}/"
-
-
-def view_key(view_id: str) -> str:
-    """Return the key of a saved view; raises `FormatError` for what is no id."""
-    check_id(view_id)
-    return f"{VIEWS}{view_id}/zarr.json"
-
-
-def _ref_name(key: str, prefix: str) -> str:
-    name = key.removeprefix(prefix).removesuffix(".json")
-    check_ref_name(name)
-    return name
