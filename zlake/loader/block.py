@@ -48,19 +48,15 @@ class Field:
         column = self.column
         if self.method == "tobytes":
             return read.blobs(column, rows).result()
-        if column.encoded or column.state.sequence:
-            plan_blobs = read.samples(column, rows) if column.state.sequence else None
-            if plan_blobs is not None:
-                found = plan_blobs.result()
-            else:
-                # decoded on this thread: the loader's threads already work side by side
-                found = [column.htype.decode(blob, column.spec) for blob in read.blobs(column, rows).result()]
-            if self.method == "pil":
-                from PIL import Image
+        if column.state.sequence:
+            return [present.as_numpy(column, sample) for sample in read.samples(column, rows).result()]
+        # decoded on this thread: the loader's threads work side by side already
+        found = read.stacked_or_list(column, rows, threads=False).result()
+        if self.method == "pil":
+            from PIL import Image
 
-                return [Image.fromarray(sample.squeeze(-1) if sample.shape[-1] == 1 else sample) for sample in found]
-            return [present.as_numpy(column, sample) for sample in found] if column.state.sequence else found
-        return read.stacked_or_list(column, rows).result()
+            return [Image.fromarray(sample.squeeze(-1) if sample.shape[-1] == 1 else sample) for sample in found]
+        return found  # type: ignore[no-any-return]
 
 
 def batches_per_block(fields: list[Field], batch_size: int) -> int:

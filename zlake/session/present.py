@@ -58,7 +58,7 @@ def read(column: Column, rows: Rows, selected: Selected, key: Key, aslist: bool)
     if plain and not aslist and not rest:
         return reading.stacked(column, chosen, first)
 
-    def finish(samples: list[Any]) -> Any:
+    def finish(samples: Any) -> Any:
         if not aslist and not rest:
             return reading.stack(column, samples)
         samples = [as_numpy(column, sample) for sample in samples]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,18 +13,12 @@ from zlake.segments.gather import expand_sequences, gather_array, gather_blobs, 
 from zlake.segments.pending import Done, mapped
 from zlake.segments.source import Source
 from zlake.session.column import Column
+from zlake.session.decode import decode_many, decode_one
 from zlake.session.region import apply
 from zlake.types import Array, IdArray, IntArray, Pending
 
 Rows = slice | IntArray
 _DOCUMENT_DTYPES = {"text": np.str_, "json": np.object_, "list": np.object_, "tag": np.object_}
-_FEW = 4  # fewer samples than this are decoded where they are asked for
-
-
-@cache
-def _decoders(threads: int) -> ThreadPoolExecutor:
-    """Return the process's pool of decoding threads; decoders release the GIL."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="zlake-decode")
 
 
 def one(column: Column, row: int) -> Any:
@@ -35,9 +27,7 @@ def one(column: Column, row: int) -> Any:
         return samples(column, np.array([row])).result()[0]
     source, at = column.locate(row)
     if column.encoded:
-        blob = source.one_blob(at)
-        shape = None if blob and not column.needs_shape else shapes(column, np.array([row]))[0]
-        return column.htype.decode(blob, column.spec, None if shape is None else tuple(shape.tolist()))
+        return decode_one(column, source.one_blob(at), lambda: tuple(source.shapes(np.array([at]))[0].tolist()))
     return source.one(at)
 
 
@@ -47,36 +37,27 @@ def one_blob(column: Column, row: int) -> bytes:
     return source.one_blob(at)
 
 
-def arrays(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending[list[Any]]:
+def arrays(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending[Any]:
     """Return each row's sample (the part of it that ``region`` names), decoded; not for sequences."""
     plan, sources = column.plan(rows)
     return items(column, plan, sources, region)
 
 
-def items(column: Column, plan: Plan, sources: Sequence[Source], region: tuple[Any, ...] = ()) -> Pending[list[Any]]:
-    """Return the items that a plan names, decoded."""
+def items(
+    column: Column, plan: Plan, sources: Sequence[Source], region: tuple[Any, ...] = (), *, threads: bool = True
+) -> Pending[Any]:
+    """Return the items that a plan names, decoded: a list, or one array where encoded ones share a shape."""
     if not column.encoded:
         return gather_list(plan, sources, region)
-    return mapped(gather_blobs(plan, sources), lambda found: _decode(column, found, plan, sources, region))
+
+    def decode(found: list[Any]) -> Array | list[Any]:
+        decoded = decode_many(column, found, lambda: gather_shapes(plan, sources), threads=threads)
+        return [apply(sample, region) for sample in decoded] if region else decoded
+
+    return mapped(gather_blobs(plan, sources), decode)
 
 
-def _decode(
-    column: Column, found: list[Any], plan: Plan, sources: Sequence[Source], region: tuple[Any, ...]
-) -> list[Any]:
-    """Decode many blobs, on all decoding threads where that pays."""
-    spec, decode = column.spec, column.htype.decode
-    forms: list[tuple[int, ...] | None] = [None] * len(found)
-    if column.needs_shape or (not column.htype.document and not all(map(len, found))):
-        forms = list(map(tuple, gather_shapes(plan, sources).tolist()))
-    if len(found) < _FEW or not column.htype.releases_gil(spec):
-        decoded = [decode(blob, spec, shape) for blob, shape in zip(found, forms, strict=True)]
-    else:
-        pool = _decoders(column.session.context.threads)
-        decoded = list(pool.map(lambda blob, shape: decode(blob, spec, shape), found, forms))
-    return [apply(sample, region) for sample in decoded] if region else decoded
-
-
-def samples(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending[list[Any]]:
+def samples(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending[Any]:
     """Return each row's sample; a row of a sequence tensor is the list of its items."""
     if not column.state.sequence:
         return arrays(column, rows, region)
@@ -86,7 +67,7 @@ def samples(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending
     found = items(column, flat, sources, inner)
     ends = np.cumsum(counts).tolist()
 
-    def split(every: list[Any]) -> list[Any]:
+    def split(every: Any) -> list[Any]:
         lists = [every[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
         return [row[region[0]] for row in lists] if region else lists
 
@@ -111,9 +92,14 @@ def stacked(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending
     return mapped(gather_list(plan, sources, region), lambda found: stack(column, found))
 
 
-def stacked_or_list(column: Column, rows: Rows) -> Pending[Array | list[Any]]:
-    """Return the rows as one array where their segments say that they share a shape, else as a list; arrays only."""
+def stacked_or_list(column: Column, rows: Rows, *, threads: bool = True) -> Pending[Any]:
+    """Return the rows as one array where it is known beforehand that they share a shape, else as a list.
+
+    ``threads`` says whether to decode on several threads.
+    """
     plan, sources = column.plan(rows)
+    if column.encoded:
+        return items(column, plan, sources, threads=threads)
     if plan.length and one_shape(plan, sources):
         return gather_array(plan, sources)
     return gather_list(plan, sources)
@@ -134,8 +120,10 @@ def empty(column: Column, region: tuple[Any, ...] = ()) -> Array:
     return np.empty((1, *shape), dtype)[(slice(0, 0), *region)] if region else np.empty((0, *shape), dtype)
 
 
-def stack(column: Column, found: list[Any]) -> Array:
+def stack(column: Column, found: Array | list[Any]) -> Array:
     """Stack samples of one shape into one array."""
+    if isinstance(found, np.ndarray):
+        return found
     if not found:
         return empty(column)
     if not column.state.sequence:
