@@ -7,6 +7,7 @@ lengths are collected with `map` and compared as sets.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -15,10 +16,15 @@ import numpy as np
 
 from zlake.errors import SampleError, TensorInvalidSampleShapeError
 from zlake.samples.cast import SCALARS, cast, to_array
+from zlake.samples.dtypes import CORE
 from zlake.samples.prepared import Prepared
 from zlake.types import Array, IntArray
 
 _DTYPE, _NDIM, _SHAPE = (attrgetter(name) for name in ("dtype", "ndim", "shape"))
+INTEGERS = frozenset((int, *(dtype.type for dtype in CORE if dtype.kind in "iu")))
+"""Types of single integers, which take a short way."""
+_FLOATS = frozenset((float, np.float16, np.float32, np.float64))
+_FLOAT16_MAX = 65504.0
 _CONTIGUOUS = attrgetter("flags.c_contiguous")
 
 
@@ -39,8 +45,16 @@ def prepare_array(sample: Any, dtype: np.dtype[Any], ndim: int, *, channels: boo
     TensorDtypeMismatchError, TensorInvalidSampleShapeError, SampleHtypeMismatchError
         If the sample does not fit.
     """
-    if type(sample) is np.ndarray and sample.dtype == dtype and sample.ndim == ndim and sample.flags.c_contiguous:
-        return sample
+    kind = type(sample)
+    if kind is np.ndarray:
+        if sample.dtype == dtype and sample.ndim == ndim and sample.flags.c_contiguous:
+            array: Array = sample
+            return array
+    elif ndim == 1 and kind in INTEGERS and dtype.kind in "iu":
+        with suppress(OverflowError):  # what does not fit gets its message below
+            return np.array((int(sample),), dtype)
+    elif ndim == 1 and kind in _FLOATS and dtype.kind == "f" and (dtype.itemsize == 8 or abs(sample) < _FLOAT16_MAX):
+        return np.array((float(sample),), dtype)
     array, by_value = to_array(sample)
     return fit_rank(cast(array, dtype, by_value=by_value), ndim, channels=channels)
 

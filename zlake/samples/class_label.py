@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zlake.errors import SampleHtypeMismatchError
-from zlake.samples.arrays import each_sample
+from zlake.samples.arrays import INTEGERS, each_sample, prepare_array
 from zlake.samples.cast import cast, to_array
 from zlake.samples.htypes import HType, names_of
 from zlake.samples.names import ClassNames
@@ -46,6 +46,8 @@ class ClassLabel(HType):
 
     def array(self, sample: Any, spec: TensorSpec) -> Array:
         """Return the labels of one sample as indices."""
+        if type(sample) in INTEGERS and spec.dtype is not None and spec.ndim is not None:
+            return prepare_array(sample, spec.dtype, spec.ndim)
         return super().array(self._numbers(sample, spec), spec)
 
     def prepare_many(self, samples: Any, spec: TensorSpec) -> Prepared:
