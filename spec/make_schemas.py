@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from zlake import limits
-from zlake.format import conventions, pages
+from zlake.format import conventions, page_array
 from zlake.format import documents as d
 
 Schema = dict[str, Any]
@@ -196,7 +196,7 @@ def array_members(name: str) -> Schema:
         "minItems": 2,
         "items": False,
     }
-    fixed = pages.array_metadata((1, width), *(pages.EXTENTS if extents else pages.IDS))
+    fixed = page_array.array_metadata((1, width), *(page_array.EXTENTS if extents else page_array.IDS))
     members: Schema = {field: {"const": value} for field, value in fixed.items()}
     grid = {"type": "object", "properties": {"chunk_shape": shape}, "required": ["chunk_shape"]}
     members["shape"] = shape

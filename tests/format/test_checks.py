@@ -88,7 +88,7 @@ BROKEN = {
     "page and runs": (with_diff(appended=replace(RUNS, page=ID)), "without runs"),
     "too many runs": (with_diff(appended=d.IdRuns(runs=tuple((3 * i, 1) for i in range(1025)))), "<= 1024"),
     "after the year 9999": (replace(SNAPSHOT, time=1e12), "year"),
-    "never": (replace(SNAPSHOT, time=float("inf")), "infinity"),
+    "never": (replace(SNAPSHOT, time=float("inf")), "out of range"),
     "before 1970": (replace(SNAPSHOT, time=-1.0), "time"),
 }
 

@@ -270,6 +270,12 @@ def test_newer_pages_are_named_with_their_version() -> None:
         pages.encode_extent_page((replace(entry(0), codec="fsst"),), EXTENTS[:1])
 
 
+def test_bad_segments_are_not_written() -> None:
+    for changes in ({"segment": "../up"}, {"rows": -1}, {"elements": 99}, {"inner": (0, 3)}):
+        with pytest.raises(FormatError, match="this page of extents cannot be written"):
+            pages.encode_extent_page((replace(entry(0), **changes),), EXTENTS[:1])
+
+
 def test_oversize_is_refused_before_parsing() -> None:
     (_, metadata), (_, chunk) = pages.encode_extent_page(SEGMENTS, EXTENTS)
     with pytest.raises(CorruptObjectError, match="at most 1048576"):
