@@ -9,6 +9,7 @@ from typing import Any
 
 import anndata
 import awkward as ak
+import jsonschema
 import msgspec
 import numpy as np
 import pytest
@@ -30,6 +31,9 @@ from zlake.storage import open_store
 
 from .blocks import CODECS, DTYPES, blocks, dense, encoded, flat, numbers, ragged, sample_ids
 
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "spec" / "schemas" / "segment.json").read_text())
+)
 CORE_CODECS = {"bytes", "transpose", "blosc", "zstd", "gzip", "crc32c", "sharding_indexed"}
 
 
@@ -86,6 +90,7 @@ def open_tensorstore(folder: Path, key: str, metadata: dict[str, Any]) -> Any:
 
 def check_documents(folder: Path) -> None:
     """All JSON is sealed, and every chain in it is core and ends in crc32c."""
+    SCHEMA.validate(json.loads((folder / "zarr.json").read_bytes()))
     for path in folder.rglob("zarr.json"):
         data = path.read_bytes()
         check_seal(data, str(path))

@@ -187,17 +187,32 @@ def test_nothing_is_written_for_bad_names_and_codecs() -> None:
     assert store.started == []
 
 
-def test_many_pieces_that_are_not_what_they_should_be_are_found_while_copying() -> None:
-    samples = [numbers((3,), "int16") for _ in range(5000)]
-    for wrong in (np.zeros(4, np.int16), np.zeros(2, np.int16), np.zeros((3, 1), np.int16)):
-        good = ragged(samples)
-        pieces = [*samples[:70], wrong, *samples[71:]]
+@pytest.mark.parametrize("at", [0, 70, 4999])
+@pytest.mark.parametrize("wrong", [np.zeros(4, np.int16), np.zeros(1, np.int16), np.zeros((3, 1), np.int16)])
+def test_a_wrong_piece_among_many_is_found(monkeypatch: pytest.MonkeyPatch, at: int, wrong: np.ndarray) -> None:
+    monkeypatch.setattr(limits, "INNER_CHUNK_BYTES", 32)  # chunks that hold several pieces, and parts of pieces
+    good = ragged([numbers((3,), "int16")] * 5000)
+    pieces = [*good.values[:at], wrong, *good.values[at + 1 :]]
+    for codec in ("raw", "zstd"):
         store = WatchedStore()
-        with pytest.raises(InvalidBlockError, match="pieces"):
-            write_segment(
-                store, SEGMENT, {IMAGES: (Block(good.layout, good.dtype, good.ids, pieces, (), good.offsets), "raw")}
-            )
-        assert store.objects == {}
+        block = Block(good.layout, good.dtype, good.ids, pieces, (), good.offsets)
+        with pytest.raises(InvalidBlockError, match="piece"):
+            write_segment(store, SEGMENT, {IMAGES: (block, codec)})
+        assert f"segments/{SEGMENT}/zarr.json" not in store.objects
+
+
+@pytest.mark.parametrize("at", [0, 70, 4999])
+@pytest.mark.parametrize("wrong", [b"", b"1", b"1234", b"12345678"])
+def test_a_wrong_blob_among_many_is_found(monkeypatch: pytest.MonkeyPatch, at: int, wrong: bytes) -> None:
+    monkeypatch.setattr(limits, "INNER_CHUNK_BYTES", 8)
+    good = encoded([b"abc"] * 5000)
+    pieces = [*good.values[:at], wrong, *good.values[at + 1 :]]
+    for codec in ("raw", "zstd"):
+        store = WatchedStore()
+        block = Block(good.layout, good.dtype, good.ids, pieces, (), good.offsets)
+        with pytest.raises(InvalidBlockError, match="piece"):
+            write_segment(store, SEGMENT, {IMAGES: (block, codec)})
+        assert f"segments/{SEGMENT}/zarr.json" not in store.objects
 
 
 def test_a_segment_of_no_tensors_is_an_empty_group() -> None:

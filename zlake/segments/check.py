@@ -105,7 +105,9 @@ def _pieces(block: Block, length: int, name: str) -> Pieces:
             _fail(name, f"values are {block.dtype}, yet a piece is {dtype}")
     if block.offsets is not None and len(values) == len(block.offsets) - 1 and len(values) > _MANY:
         # One piece for each sample: looking into each for its length would take longer than copying them. NumPy
-        # compares these lengths with the pieces' own while it copies.
+        # compares these lengths with the pieces' own while it copies, but for the end of the last.
+        if len(values[-1]) != int(block.offsets[-1] - block.offsets[-2]):
+            _fail(name, f"the last piece is {len(values[-1])} long; the offsets say otherwise")
         return Pieces(values, np.diff(block.offsets), shape, has_bytes)
     for found_shape in {value.shape[1:] if value.ndim else None for value in arrays}:  # type: ignore[union-attr]
         if found_shape != block.shape:

@@ -75,10 +75,12 @@ class Pieces:
 
     def _box(self, start: tuple[int, ...], size: tuple[int, ...]) -> list[Array]:
         parts = self._along_axis_0(start[0], start[0] + size[0])
-        if size[1:] == self.shape[1:]:
-            return parts
-        box = (slice(None), *(slice(a, a + n) for a, n in zip(start[1:], size[1:], strict=True)))
-        return [part[box] for part in parts]
+        if size[1:] != self.shape[1:]:
+            box = (slice(None), *(slice(a, a + n) for a, n in zip(start[1:], size[1:], strict=True)))
+            parts = [part[box] for part in parts]
+        if len(parts) == 1 and parts[0].shape != size:  # a length was wrong; NumPy might broadcast what is there
+            raise InvalidBlockError(f"a piece of values gives an array of shape {parts[0].shape}, not {size}")
+        return parts
 
     def _along_axis_0(self, start: int, stop: int) -> list[Array]:
         if self._ends is None:

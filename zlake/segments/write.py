@@ -61,7 +61,8 @@ def write_segment(
     Raises
     ------
     InvalidBlockError
-        If the columns of a block do not fit together. Nothing was written.
+        If the columns of a block do not fit together. Nothing was written; but a piece of the wrong length among many
+        thousands is found only when its shard is encoded.
     UnsupportedCompressionError
         If there is no codec chain of a given name. Nothing was written.
     ObjectExistsError
@@ -124,7 +125,7 @@ class _Writes:
     def __init__(self, store: Store, in_flight: int, buffers: ShardBuffers) -> None:
         self._store = store
         self._in_flight = in_flight
-        self._slabs = buffers
+        self._buffers = buffers
         self._waiting: deque[tuple[str, Pending[Written | Lost], int, ShardBuffer | None]] = deque()
         self._bytes = 0
 
@@ -155,4 +156,4 @@ class _Writes:
         if isinstance(pending.result(), Lost):
             raise ObjectExistsError(f"{self._store.url}: another object exists already under the key {key!r}")
         if buffer is not None:
-            self._slabs.give(buffer)
+            self._buffers.give(buffer)
