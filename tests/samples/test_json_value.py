@@ -104,6 +104,8 @@ def test_deep_circular_and_broken_text() -> None:
             encode_json(value)
     with pytest.raises(JsonValidationError, match=r"surrogate|not a JSON value"):
         encode_json({"a": "\ud800"})
+    with pytest.raises(JsonValidationError, match="digits"):
+        encode_json(10**5000)
     with pytest.raises(SampleError, match="dtype"):
         encode_json({"a": np.array(["2020-01-01"], "datetime64[D]")})
 

@@ -59,6 +59,7 @@ def test_what_fits(schema: str, good: list[Any], bad: list[Any]) -> None:
         "List[" * 40 + "int" + "]" * 40,
         "1",
         "Dict[,]",
+        "int|" * 2000 + "int",
     ],
 )
 def test_what_is_no_schema(schema: str) -> None:

@@ -57,9 +57,11 @@ def encode_json(value: Any) -> bytes:
         pass
     try:
         return _encode(_to_plain(value))
+    except JsonValidationError:
+        raise
     except RecursionError:
         raise JsonValidationError("a JSON value is nested too deeply, or contains itself") from None
-    except (UnicodeEncodeError, msgspec.MsgspecError) as error:
+    except (ValueError, msgspec.MsgspecError) as error:
         raise JsonValidationError(f"not a JSON value: {error}") from error
 
 

@@ -26,6 +26,7 @@ _PLAIN: dict[str, tuple[type, ...]] = {
     "ndarray": (np.ndarray,),
 }
 _MAX_DEPTH = 32
+_MAX_LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ def parse_schema(text: str) -> Schema:
     tokens: list[str] = []
     at = 0
     source = text.strip()
+    if len(source) > _MAX_LENGTH:
+        raise _bad(f"{source[:40]}...", f"it has {len(source)} characters, more than {_MAX_LENGTH}")
     while at < len(source):
         match = _TOKEN.match(source, at)
         if match is None:
