@@ -30,9 +30,7 @@ class World:
         self.ids_read = 0
 
     def rows(self, segments: Sequence[SegmentTensor], extents: ExtentMap) -> list[Row]:
-        return [
-            row for s, start, n in extents.runs() for row in self.segments[segments[s].segment][start : start + n]
-        ]
+        return [row for s, start, n in extents.runs() for row in self.segments[segments[s].segment][start : start + n]]
 
     def ids(self, key: str, segments: Sequence[SegmentTensor], extents: ExtentMap) -> Any:
         found = self.rows(segments, extents)
@@ -170,7 +168,9 @@ class Writer:
         return [value for _, value in self.stored(key)]
 
     def reopen(self) -> Writer:
-        return Writer(Repository.open(self.repository.store, self.repository.context), self.world, coalesce=self.coalesce)
+        return Writer(
+            Repository.open(self.repository.store, self.repository.context), self.world, coalesce=self.coalesce
+        )
 
 
 def rows_of(repository: Repository, world: World, state: TensorState) -> list[Row]:

@@ -1,5 +1,7 @@
 """Sets of ids as runs, against Python sets."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ def assert_is(runs: idruns.Runs, expected: set[int]) -> None:
     assert idruns.count(runs) == len(expected)
     pairs = [(a, b) for a, b in runs.tolist()]
     assert all(a <= b for a, b in pairs)
-    assert all(one[1] + 1 < two[0] for one, two in zip(pairs, pairs[1:], strict=False))
+    assert all(one[1] + 1 < two[0] for one, two in pairwise(pairs))
 
 
 @given(IDS, IDS)

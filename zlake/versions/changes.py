@@ -121,12 +121,16 @@ class Changes:
 NO_CHANGES = Changes()
 
 
-class RowReader(Protocol):
-    """What a rebase must be able to ask of the one who can read segments. It asks for few rows, and rarely."""
+class IdReader(Protocol):
+    """Reads the sample ids of stored rows."""
 
     def ids(self, key: str, segments: Sequence[SegmentTensor], extents: ExtentMap) -> IdArray:
         """Return the sample ids of rows of tensor ``key``, ``(n,) uint64``."""
         ...
+
+
+class RowReader(IdReader, Protocol):
+    """What a rebase must be able to ask of the one who can read segments. It asks for few rows, and rarely."""
 
     def equal(
         self,

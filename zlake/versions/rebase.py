@@ -15,7 +15,7 @@ from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
 from zlake.format.documents import ExtentTable, Info, SegmentTensor, Snapshot, TensorState
 from zlake.types import IdArray, IntArray
-from zlake.versions.changes import NO_ROWS, Changes, RowChanges, RowReader
+from zlake.versions.changes import NO_ROWS, Changes, IdReader, RowChanges, RowReader
 from zlake.versions.extent_store import adopt, load_extents
 from zlake.versions.idruns import NO_IDS
 from zlake.versions.objects import Objects
@@ -304,7 +304,7 @@ class _Places:
         return places[kept], kept
 
 
-def ids_of(key: str, segments: Sequence[SegmentTensor], extents: ExtentMap, reader: RowReader | None) -> IdArray | None:
+def ids_of(key: str, segments: Sequence[SegmentTensor], extents: ExtentMap, reader: IdReader | None) -> IdArray | None:
     """Return the sample ids of rows, reading only where a segment's ids do not count up; None if there is no reader."""
     if not extents.length:
         return NO_IDS

@@ -1,0 +1,159 @@
+"""Verification finds every flipped byte and every missing object, and says what still reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.versions.support import new_tensor
+from zlake.context import Context
+from zlake.extents.map import ExtentMap
+from zlake.format import encode, paths
+from zlake.format.documents import Tag
+from zlake.segments.block import Block
+from zlake.segments.write import write_segment
+from zlake.storage.store import Store
+from zlake.versions.changes import Changes, RowChanges
+from zlake.versions.repository import Repository
+from zlake.versions.verify import verify_repository
+
+
+def dense(ids: list[int]) -> Block:
+    return Block(
+        "dense", np.dtype("int32"), np.array(ids, np.uint64), [np.arange(len(ids) * 3, dtype="i4").reshape(-1, 3)], (3,)
+    )
+
+
+def ragged(ids: list[int]) -> Block:
+    sizes = np.arange(len(ids)) + 1
+    offsets = np.append(0, sizes.cumsum())
+    return Block("ragged", np.dtype("float32"), np.array(ids, np.uint64), [np.ones(offsets[-1], "f4")], (), offsets)
+
+
+def encoded(ids: list[int]) -> Block:
+    offsets = np.arange(len(ids) + 1) * 3
+    shapes = np.ones((len(ids), 2), np.int64)
+    return Block("encoded", np.dtype("uint8"), np.array(ids, np.uint64), [b"abc"] * len(ids), (), offsets, shapes)
+
+
+@pytest.fixture
+def repository(store: Store, context: Context) -> Repository:
+    repository = Repository.create(store, context)
+    fields = {
+        "d": {"dtype": "int32", "ndim": 1},
+        "r": {"dtype": "float32", "ndim": 1},
+        "e": {"dtype": "uint8", "ndim": 2},
+    }
+    states = {name: new_tensor(context, name, **kinds) for name, kinds in fields.items()}
+    head = repository.flush(
+        repository.head(),
+        Changes(
+            tensors={state.key: state for state in states.values()},
+            tensor_info={states["d"].key: {"names": ["x" * 100] * 100}},
+        ),
+    )
+    for start in (10, 50):
+        for ids in ([start, start + 3, start + 1], [start + 7]):
+            blocks = {states["d"].key: dense(ids), states["r"].key: ragged(ids), states["e"].key: encoded(ids)}
+            entries = write_segment(
+                store, context.new_id(), {key: (block, "raw") for key, block in blocks.items()}, context
+            )
+            rows = {
+                key: RowChanges(
+                    segments=(entry,),
+                    appended=ExtentMap.from_runs([(0, 0, len(ids))]),
+                    appended_ids=np.array(ids, np.uint64),
+                )
+                for key, entry in entries.items()
+            }
+            head = repository.flush(head, Changes(rows=rows))
+        if start == 10:
+            head = repository.commit(head, message="first")
+            tag = Tag(commit=str(head.commit_id), write_id=context.new_id())
+            store.create(paths.tag_key("v1"), encode(tag))
+    return repository
+
+
+def reachable(repository: Repository) -> list[str]:
+    """Keys of all objects but staged snapshots that were replaced."""
+    report = verify_repository(repository)
+    head = repository.head()
+    live = {head.ref.staged, head.ref.commit}
+    assert report.ok
+    assert {version.id for version in report.versions} == live
+    return [key for key in repository.store.list() if not key.startswith("commits/") or key.split("/")[1] in live]
+
+
+def put(store: Store, key: str, value: bytes) -> None:
+    store.delete(key)
+    store.create(key, value)
+
+
+def test_a_whole_dataset(repository: Repository) -> None:
+    report = verify_repository(repository)
+    assert report.ok
+    assert bool(report)
+    assert report.damages == ()
+    assert [version.kind for version in report.versions] == ["staged", "commit"]
+    assert all(version.intact for version in report.versions)
+    assert "all whole" in str(report)
+    assert report.objects == len(reachable(repository))
+
+
+def test_every_flipped_byte_is_found(repository: Repository) -> None:
+    store = repository.store
+    random = np.random.default_rng(5)
+    for key in reachable(repository):
+        data = store.read(key)
+        assert data is not None
+        for at in {0, len(data) - 1, *random.integers(0, len(data), 3).tolist()}:
+            damaged = bytearray(data)
+            damaged[at] ^= 1 << int(random.integers(8))
+            put(store, key, bytes(damaged))
+            report = verify_repository(Repository(store, repository.context, repository.root))
+            assert [damage.key for damage in report.damages] == [key], (key, at, str(report))
+            assert not report
+        put(store, key, data)
+    assert verify_repository(repository).ok
+
+
+def test_every_missing_object_is_found(repository: Repository) -> None:
+    store = repository.store
+    for key in reachable(repository):
+        data = store.read(key)
+        assert data is not None
+        if key.startswith("refs/tags/"):
+            continue  # a tag that is not there was never made
+        store.delete(key)
+        report = verify_repository(Repository(store, repository.context, repository.root))
+        assert [(damage.key, "missing" in damage.reason) for damage in report.damages] == [(key, True)]
+        put(store, key, data)
+
+
+def test_what_still_reads(repository: Repository) -> None:
+    store = repository.store
+    staged = repository.head().snapshot
+    state = next(state for state in staged.tensors if state.name == "r")
+    late = state.extents.segments[-1].segment
+    key = next(key for key in store.list(f"segments/{late}/{state.key}/values-data/"))
+    store.delete(key)
+    report = verify_repository(repository)
+    assert [(v.kind, v.intact, v.damaged_tensors) for v in report.versions] == [
+        ("staged", False, ("r",)),
+        ("commit", True, ()),
+    ]
+    assert "damaged tensors ['r']" in str(report)
+    assert verify_repository(repository, deep=False).ok
+
+
+def test_an_id_twice(repository: Repository, context: Context) -> None:
+    head = repository.head()
+    key = next(state.key for state in head.snapshot.tensors if state.name == "d")
+    entry = write_segment(repository.store, context.new_id(), {key: (dense([10]), "raw")}, context)[key]
+    rows = RowChanges(
+        segments=(entry,), appended=ExtentMap.from_runs([(0, 0, 1)]), appended_ids=np.array([10], np.uint64)
+    )
+    repository.flush(head, Changes(rows={key: rows}))
+    for deep in (False, True):
+        report = verify_repository(repository, deep=deep)
+        assert ["twice" in damage.reason for damage in report.damages] == [True]

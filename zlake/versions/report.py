@@ -1,0 +1,90 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing that is wrong.
+
+    Attributes
+    ----------
+    key
+        Key of the object below the dataset's URL.
+    reason
+        What is wrong with it.
+    """
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatus:
+    """What still reads of one commit or staged state.
+
+    Attributes
+    ----------
+    id
+        Id of the snapshot.
+    kind
+        ``commit`` or ``staged``.
+    intact
+        Whether everything of it that was checked is whole.
+    damaged_tensors
+        Names of tensors with damaged rows; the others read. Empty where the snapshot itself cannot be read.
+    """
+
+    id: str
+    kind: str
+    intact: bool
+    damaged_tensors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of `verify_repository`; true if nothing is damaged.
+
+    Attributes
+    ----------
+    url
+        The dataset.
+    deep
+        Whether every object of every segment was read.
+    damages
+        What is wrong, by key.
+    versions
+        Every snapshot that a branch or tag reaches.
+    objects
+        Objects checked.
+    """
+
+    url: str
+    deep: bool
+    damages: tuple[Damage, ...]
+    versions: tuple[VersionStatus, ...]
+    objects: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is damaged."""
+        return not self.damages
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        depth = "every byte" if self.deep else "documents, extents and ids"
+        head = f"{self.url}: {self.objects} objects checked ({depth})"
+        if self.ok:
+            return f"{head}, {len(self.versions)} versions, all whole"
+        lines = [f"{head}, {len(self.damages)} damaged", *(f"  {d.key}: {d.reason}" for d in self.damages)]
+        whole = sum(version.intact for version in self.versions)
+        lines.append(f"{whole} of {len(self.versions)} versions are whole")
+        for version in self.versions:
+            if not version.intact:
+                what = f"damaged tensors {list(version.damaged_tensors)}" if version.damaged_tensors else "unreadable"
+                lines.append(f"  {version.kind} {version.id}: {what}")
+        return "\n".join(lines)
