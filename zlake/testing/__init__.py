@@ -1,1 +1,12 @@
+"""For tests of zlake and of what is built on it.
 
+`FaultStore` breaks and records storage; `zlake.testing.store_tests.StoreTests` is the suite that every
+`zlake.storage.Store` must pass (it needs pytest, so it is not imported here).
+"""
+
+from __future__ import annotations
+
+from zlake.testing.faults import Fault, FaultStore, nth, on
+from zlake.testing.recorder import OPERATIONS, Operation, Recorder
+
+__all__ = ["OPERATIONS", "Fault", "FaultStore", "Operation", "Recorder", "nth", "on"]
