@@ -46,6 +46,7 @@ class StoredValues:
     def __init__(self, store: Store, prefix: str, layout: ArrayLayout) -> None:
         self.store = store
         self.layout = layout
+        self._tensor = prefix
         self.prefix = f"{prefix}{layout.name}/"
         self._array: ts.TensorStore | None = None
         self._lenient: ts.TensorStore | None = None
@@ -67,8 +68,7 @@ class StoredValues:
             If a whole object is missing: zlake writes them all, so it was lost.
         """
         if self._lenient is None:
-            tail = self.layout.objects
-            keys = [f"{self.prefix}c." + ".".join(map(str, index)) for index in np.ndindex(*tail)]
+            keys = [self._tensor + self.layout.object_key(position) for position in np.ndindex(*self.layout.objects)]
             for key, found in zip(keys, self.store.read_many([Request(key, 0, 1) for key in keys]), strict=True):
                 if found is None:
                     raise ObjectNotFoundError(f"{key}: the object is missing, though the dataset refers to it")

@@ -7,13 +7,14 @@ crosses a chunk.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
 from zlake.segments.cache import Cache, Slot
 from zlake.segments.codecs import CHECKSUM_BYTES
+from zlake.segments.layout import ArrayLayout
 from zlake.segments.mapped_shard import MappedShard, map_shard
 from zlake.segments.slabs import empty
 from zlake.storage.store import Store
@@ -36,45 +37,28 @@ class MappedValues:
     Parameters
     ----------
     store, prefix
-        Where the array lies.
-    dtype, shape
-        Of a unit.
-    length
-        Number of units.
-    inner, shard
-        Units in a chunk and in a shard; ``shard`` is 0 where chunks are objects of their own.
+        Where the tensor lies.
+    layout
+        The array: raw, and divided along axis 0 alone.
     cache
         Bounds the number of maps.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        prefix: str,
-        dtype: np.dtype[Any],
-        shape: tuple[int, ...],
-        length: int,
-        inner: int,
-        shard: int,
-        cache: Cache,
-    ) -> None:
+    def __init__(self, store: Store, prefix: str, layout: ArrayLayout, cache: Cache) -> None:
         self._store = store
         self._prefix = prefix
-        self._suffix = ".0" * len(shape)
-        self._dtype = dtype
-        self._shape = shape
-        self._length = length
-        self._inner = inner
-        self._sharded = shard > 0
-        self._object = shard or inner
+        self._layout = layout
+        self._dtype = layout.dtype
+        self._shape = layout.shape[1:]
+        self._length = layout.shape[0]
+        self._inner = layout.chunk[0]
+        self._object = layout.shard[0] if layout.shard else self._inner
         self._cache = cache
-        self.unit_bytes = dtype.itemsize
-        for n in shape:
-            self.unit_bytes *= n
-        self._slots: list[Slot[tuple[MappedShard, Array]]] = [Slot() for _ in range(-(-length // self._object))]
+        self.unit_bytes = self._dtype.itemsize * prod(self._shape)
+        self._slots: list[Slot[tuple[MappedShard, Array]]] = [Slot() for _ in range(layout.objects[0])]
 
     def _open(self, number: int) -> tuple[MappedShard, Array]:
-        key = f"{self._prefix}c.{number}{self._suffix}"
+        key = self._prefix + self._layout.object_key((number, *(0 for _ in self._shape)))
         path = self._store.local_path(key)
         if path is None:
             raise NotMappable(key)
@@ -83,7 +67,7 @@ class MappedValues:
             path,
             key,
             chunks=-(-here // self._inner),
-            slots=self._object // self._inner if self._sharded else 0,
+            slots=self._object // self._inner if self._layout.shard else 0,
             units=self._inner,
             unit_bytes=self.unit_bytes,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from zlake.errors import CorruptObjectError, ObjectNotFoundError, StoragePermissionError
 from zlake.segments.codecs import CHECKSUM_BYTES
+from zlake.segments.filemap import fetch, map_file
 from zlake.types import IntArray
 
 Bytes = npt.NDArray[np.uint8]
@@ -25,7 +25,7 @@ class MappedShard:
 
     Parameters
     ----------
-    area
+    data
         The whole file.
     key
         Key of the object, for messages.
@@ -50,16 +50,15 @@ class MappedShard:
         Whether all chunks were checked.
     """
 
-    __slots__ = ("_area", "_chunk_bytes", "clean", "data", "flags", "key", "rows", "stride", "view")
+    __slots__ = ("_chunk_bytes", "clean", "data", "flags", "key", "rows", "stride", "view")
 
-    def __init__(self, area: mmap.mmap, key: str, chunks: int, units: int, unit_bytes: int) -> None:
-        self._area = area
+    def __init__(self, data: Bytes, key: str, chunks: int, units: int, unit_bytes: int) -> None:
         self.key = key
         self._chunk_bytes = units * unit_bytes
         self.stride = self._chunk_bytes + CHECKSUM_BYTES
-        self.data: Bytes = np.frombuffer(area, np.uint8)
-        self.view = self.data.data
-        self.rows: Bytes = np.ndarray((chunks, units, unit_bytes), np.uint8, area, 0, (self.stride, unit_bytes, 1))
+        self.data = data
+        self.view = data.data
+        self.rows: Bytes = np.ndarray((chunks, units, unit_bytes), np.uint8, data, 0, (self.stride, unit_bytes, 1))
         self.flags = bytearray(chunks)
         self.clean = False
 
@@ -75,7 +74,7 @@ class MappedShard:
         for n in reversed(shape[1:]):
             inner.append(inner[-1] * n)
         strides = (self.stride, unit_bytes, *(reversed(inner) if shape else ()))
-        return np.ndarray((chunks, units, *shape), dtype, self._area, 0, strides)
+        return np.ndarray((chunks, units, *shape), dtype, self.data, 0, strides)
 
     def check(self, chunk: int) -> None:
         """Check one chunk's checksum.
@@ -111,15 +110,10 @@ class MappedShard:
         wanted = chunks.tolist()
         if len(wanted) > 1:
             for chunk in wanted:  # let the kernel fetch them all before the first is waited for
-                self._fetch(chunk)
+                fetch(self.data, chunk * self.stride, (chunk + 1) * self.stride)
         for chunk in wanted:
             self.check(chunk)
         self.clean = 0 not in self.flags
-
-    def _fetch(self, chunk: int) -> None:
-        if hasattr(mmap, "MADV_WILLNEED"):
-            start = chunk * self.stride & -mmap.PAGESIZE
-            self._area.madvise(mmap.MADV_WILLNEED, start, min(self.stride + mmap.PAGESIZE, self.nbytes - start))
 
 
 def map_shard(path: str, key: str, *, chunks: int, slots: int, units: int, unit_bytes: int) -> MappedShard | None:
@@ -166,13 +160,13 @@ def map_shard(path: str, key: str, *, chunks: int, slots: int, units: int, unit_
         if not slots and size != stride:
             raise CorruptObjectError(f"{key}: the object has {size} bytes, not {stride}")
         try:
-            area = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+            data = map_file(descriptor, size)
         except OSError as error:
             raise CorruptObjectError(f"{key}: the file {path!r} cannot be mapped ({error})") from error
     finally:
         os.close(descriptor)
     if slots:
-        index = _read_index(np.frombuffer(area, np.uint8)[size - index_bytes :], key)
+        index = _read_index(data[size - index_bytes :], key)
         expected = np.full((slots, 2), _ABSENT, np.uint64)
         expected[:chunks, 0] = np.arange(chunks, dtype=np.uint64) * np.uint64(stride)
         expected[:chunks, 1] = stride
@@ -180,7 +174,7 @@ def map_shard(path: str, key: str, *, chunks: int, slots: int, units: int, unit_
             return None
         if size != chunks * stride + index_bytes:
             raise CorruptObjectError(f"{key}: the object has {size} bytes, not {chunks * stride + index_bytes}")
-    return MappedShard(area, key, chunks, units, unit_bytes)
+    return MappedShard(data, key, chunks, units, unit_bytes)
 
 
 def _read_index(stored: Bytes, key: str) -> npt.NDArray[np.uint64]:

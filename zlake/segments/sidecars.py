@@ -42,7 +42,7 @@ class Sidecar:
 
     def __init__(self, store: Store, prefix: str, layout: ArrayLayout, limit: int, cache: Cache) -> None:
         self.store = store
-        self._prefix = f"{prefix}{layout.name}/c."
+        self._prefix = prefix
         self._layout = layout
         self._limit = limit if layout.name in (OFFSETS, SEQUENCE_OFFSETS) else -1
         self._cache = cache
@@ -85,15 +85,16 @@ class Sidecar:
         loaded = self._slot.value
         if loaded is None:
             try:
-                array = np.empty(self._layout.shape, self._layout.dtype)
+                loaded = _Loaded(np.empty(self._layout.shape, self._layout.dtype), self._chunks)
             except (MemoryError, ValueError) as error:
                 shape = self._layout.shape
-                raise CorruptObjectError(f"{self._prefix}: no memory for an array of shape {shape}") from error
-            loaded = _Loaded(array, self._chunks)
+                where = f"{self._prefix}{self._layout.name}"
+                raise CorruptObjectError(f"{where}: no memory for an array of shape {shape}") from error
             self._cache.fill(self._slot, loaded, 0)
         absent = chunks[~loaded.flags[chunks]]
-        tail = ".0" * (len(self._layout.shape) - 1)
-        return loaded, absent, [Request(f"{self._prefix}{chunk}{tail}") for chunk in absent.tolist()]
+        tail = (0,) * (len(self._layout.shape) - 1)
+        keys = [self._prefix + self._layout.object_key((chunk, *tail)) for chunk in absent.tolist()]
+        return loaded, absent, [Request(key) for key in keys]
 
     def take_in(
         self, loaded: _Loaded, chunks: IntArray, stored: Sequence[bytes | None], requests: Sequence[Request]

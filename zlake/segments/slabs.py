@@ -57,7 +57,7 @@ class Slabs:
 
     def _slab(self, nbytes: int) -> Bytes:
         kept = self._kept
-        for i in range(len(kept)):
+        for i in reversed(range(len(kept))):  # the latest used may still be in the processor's cache
             # Every array in a slab holds a reference to the slab, so a slab that only `kept` knows holds no array, and
             # nobody but us, under the lock, can make a new one in it.
             if sys.getrefcount(kept[i]) == _UNUSED and nbytes <= len(kept[i]) <= 2 * nbytes:

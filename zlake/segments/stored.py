@@ -20,6 +20,8 @@ from zlake.types import Array, IdArray, IntArray, Layout
 
 Rows = slice | IntArray
 
+_MAX_OBJECTS = 1 << 20  # of an array that is mapped; a table of them is kept
+
 
 class StoredSource:
     """What all layouts share: ids, sequences, and how the values are reached."""
@@ -42,7 +44,7 @@ class StoredSource:
         }
         values = layouts[VALUES]
         self._values = StoredValues(store, prefix, values)
-        self._maps = _maps(store, self._values.prefix, values, shared.maps)
+        self._maps = _maps(store, prefix, values, shared.maps)
         self._near = "://" not in store.url or store.url.startswith(("file://", "mem://"))
 
     @property
@@ -93,10 +95,9 @@ class StoredSource:
 def _maps(store: Store, prefix: str, layout: ArrayLayout, cache: Cache) -> MappedValues | None:
     """Return the values as memory maps, if chunks are raw and divided along axis 0 alone."""
     whole = layout.chunk[1:] == layout.shape[1:] and layout.shard[1:] in ((), layout.shape[1:])
-    if layout.codec != "raw" or not whole or not layout.shape[0]:
+    if layout.codec != "raw" or not whole or not 0 < layout.objects[0] <= _MAX_OBJECTS:
         return None
-    shard = layout.shard[0] if layout.shard else 0
-    return MappedValues(store, prefix, layout.dtype, layout.shape[1:], layout.shape[0], layout.chunk[0], shard, cache)
+    return MappedValues(store, prefix, layout, cache)
 
 
 def count(rows: Rows) -> int:
