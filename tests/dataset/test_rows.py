@@ -119,6 +119,28 @@ def test_first_samples_decide_unspecified_tensors() -> None:
     assert [again[n].htype for n in "abcd"] == ["generic", "text", "json", "generic"]
 
 
+def test_the_first_rows_may_add_class_names() -> None:
+    ds = zlake.empty("mem://names", overwrite=True)
+    ds.create_tensor("label", htype="class_label", class_names=["a"])
+    ds.extend({"label": ["a", "b"]})
+    assert zlake.load(ds.path).label.info.class_names == ["a", "b"]
+    ds.append({"label": "c"})
+    assert zlake.load(ds.path).label.data()["text"] == [["a"], ["b"], ["c"]]
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd", "gzip", "blosc"])
+def test_chunk_compression(compression: str) -> None:
+    ds = zlake.empty(f"mem://chunks-{compression}", overwrite=True)
+    ds.create_tensor("x", dtype="int32", chunk_compression=compression)
+    x = np.arange(60_000, dtype=np.int32).reshape(600, 100)
+    ds.extend({"x": x})
+    again = zlake.load(ds.path)
+    np.testing.assert_array_equal(again.x.numpy(), x)
+    np.testing.assert_array_equal(again.x[[5, 599, 5]].numpy(), x[[5, 599, 5]])
+    np.testing.assert_array_equal(again.x[17].numpy(), x[17])
+    assert again.size_approx() < x.nbytes
+
+
 def test_uneven_tensors(ds: zlake.Dataset) -> None:
     ds.append({"x": np.ones(1, np.float32)}, skip_ok=True)
     with pytest.raises(SampleAppendError, match="different lengths"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -172,6 +173,7 @@ class ColumnBuffer:
         self._ids: list[IdArray] = []
         self._id_runs: list[list[int]] = []
         self.rows = 0
+        self._all_rows = 0
         self._frozen: Block | None = None
 
     @property
@@ -221,6 +223,17 @@ class ColumnBuffer:
             self._ids = [np.concatenate(self._ids) if self._ids else np.empty(0, np.uint64)]
         return self._ids[0]
 
+    def hold_back(self, rows: int) -> Block:
+        """Show only the first rows from now on, and return the others; the buffer keeps all. Not for sequences."""
+        whole = self.block()
+        self._all_rows, self.rows = self.rows, rows
+        self._frozen, rest = cut(whole, rows)
+        return rest
+
+    def show_again(self) -> None:
+        """Undo `hold_back`."""
+        self.rows, self._frozen = self._all_rows, None
+
     def block(self) -> Block:
         """Return the rows as a block that shares memory with the buffer."""
         if self._frozen is None:
@@ -253,3 +266,36 @@ class ColumnBuffer:
         return Block(
             "ragged", items.dtype, self.ids(), pieces, (), offsets, None if shapes.shape[1] == 1 else shapes, sequence
         )
+
+
+def cut(block: Block, rows: int) -> tuple[Block, Block]:
+    """Cut a buffer's block in two, sharing memory: its first rows, and the rest. Not for sequences."""
+    bound = rows if block.offsets is None else int(block.offsets[rows])
+    head: list[Array | bytes] = []
+    tail: list[Array | bytes] = []
+    for piece in block.values:
+        here = max(0, min(bound, len(piece)))
+        bound -= len(piece)
+        if here:
+            head.append(piece[:here])
+        if here < len(piece):
+            tail.append(piece[here:])
+    if block.layout == "encoded":  # pieces are samples there, also empty ones
+        head, tail = list(block.values[:rows]), list(block.values[rows:])
+    offsets, shapes = block.offsets, block.shapes
+    return (
+        replace(
+            block,
+            ids=block.ids[:rows],
+            values=head,
+            offsets=None if offsets is None else offsets[: rows + 1],
+            shapes=None if shapes is None else shapes[:rows],
+        ),
+        replace(
+            block,
+            ids=block.ids[rows:],
+            values=tail,
+            offsets=None if offsets is None else offsets[rows:] - offsets[rows],
+            shapes=None if shapes is None else shapes[rows:],
+        ),
+    )

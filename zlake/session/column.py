@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from zlake.extents import edit
 from zlake.extents.map import ExtentMap
 from zlake.extents.plan import Plan, plan
 from zlake.format.documents import SegmentTensor, TensorState
-from zlake.samples import ClassNames, Encoded, HType, Prepared, TensorSpec, codec, htype
+from zlake.samples import ClassNames, Encoded, HType, Prepared, TensorSpec, htype
+from zlake.segments.block import Block
 from zlake.segments.source import BlockSource, Source
 from zlake.session.buffer import ColumnBuffer
 from zlake.storage import fork
@@ -97,14 +99,12 @@ class Column:
         self.htype = htype(spec.htype)
         self.schema_changed = True
         self.respec(keep_buffer=True)
+        self.spec = dataclasses.replace(self.spec, names=spec.names)  # the first rows may have added names
 
     def respec(self, *, keep_buffer: bool = False) -> None:
         """Build the spec from the state, and an empty buffer unless one with rows is to be kept."""
         self.spec: TensorSpec = spec_of(self.state, self.info)
         self.encoded = self.htype.is_encoded(self.spec)
-        # general compressors store no shape of their own; image formats do
-        compression = self.spec.sample_compression
-        self.needs_shape = compression is not None and codec(compression).kind != "image"
         dtype = self.spec.dtype
         self.settled = self.htype.is_resolved(self.spec)
         if not keep_buffer or not self.buffer.rows:
@@ -249,10 +249,36 @@ class Column:
 
     def extend(self, prepared: Prepared, count: int, counts: Sequence[int] | None = None, *, borrow: bool) -> None:
         """Append ``count`` rows of prepared samples; ``borrow`` if the caller keeps the arrays as they are."""
-        self.buffer.push_many(prepared, self.next_ids(count), counts, borrow)
-        self._new_rows += count
-        self._pending += count
-        self._length += count
+        self.add(prepared, self.next_ids(count), counts, borrow=borrow)
+
+    def add(self, prepared: Prepared, ids: IdArray, counts: Sequence[int] | None, *, borrow: bool) -> None:
+        """Append rows that have ids already."""
+        self.buffer.push_many(prepared, ids, counts, borrow)
+        self._new_rows += len(ids)
+        self._pending += len(ids)
+        self._length += len(ids)
+        self._buffer_changed()
+
+    @property
+    def only_appended(self) -> bool:
+        """Whether the buffer holds new rows only, all of them still there."""
+        return self._origin is None and self._new_rows == self.buffer.rows
+
+    def hold_back(self, keep: int) -> Block:
+        """Let a flush see only the first buffered rows, and return the others; only where `only_appended`."""
+        rest = self.buffer.hold_back(keep)
+        self._recount()
+        return rest
+
+    def show_again(self) -> None:
+        """Undo `hold_back`."""
+        self.buffer.show_again()
+        self._recount()
+
+    def _recount(self) -> None:
+        self._content = None
+        self._new_rows = self._pending = self.buffer.rows
+        self._length = self.state.length + self.buffer.rows
         self._buffer_changed()
 
     def replace(self, rows: IntArray, prepared: Prepared, ids: IdArray, counts: Sequence[int] | None) -> None:

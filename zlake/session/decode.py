@@ -22,8 +22,8 @@ def _decoders(threads: int) -> ThreadPoolExecutor:
 
 
 def decode_one(column: Column, blob: bytes, shape: Callable[[], tuple[int, ...]]) -> Any:
-    """Return one decoded sample, asking for its recorded shape where that is needed."""
-    if column.htype.document or (blob and not column.needs_shape):
+    """Return one decoded sample, asking for its recorded shape where no bytes say it."""
+    if column.htype.document or blob:
         return column.htype.decode(blob, column.spec)
     return column.htype.decode(blob, column.spec, shape())
 

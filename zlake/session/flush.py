@@ -16,6 +16,7 @@ from zlake.segments.block import Block
 from zlake.segments.gather import gather_ids
 from zlake.segments.source import Source
 from zlake.segments.write import write_segment
+from zlake.session.codecs import codec
 from zlake.session.column import Column
 from zlake.session.rewrite import block_of, same_samples
 from zlake.session.session import Session
@@ -23,8 +24,6 @@ from zlake.types import IdArray, IntArray
 from zlake.versions import coalesce
 from zlake.versions.changes import Changes, RowChanges
 from zlake.versions.head import Head
-
-_FAST_CODEC = "zstd"
 
 
 def flush(session: Session) -> Head:
@@ -123,13 +122,6 @@ def base_ids(column: Column, rows: IntArray) -> IdArray:
         return np.empty(0, np.uint64)
     made = plan(column.base()[1], rows)
     return gather_ids(made, [column.source(i) for i in range(len(column.base()[0]))])
-
-
-def codec(column: Column) -> str:
-    """Return the codec chain of a column's values, by name."""
-    if column.state.chunk_compression is not None:
-        return column.state.chunk_compression
-    return _FAST_CODEC if column.htype.document else "raw"
 
 
 class Rows:

@@ -190,7 +190,7 @@ class Session:
         """Flush as the current block demands, after a change."""
         if self.depth:
             if self.buffered >= self.context.flush_bytes:
-                self.flush()
+                self._flush_full()
             return
         try:
             self.flush()
@@ -198,6 +198,18 @@ class Session:
             # the caller's change was not acknowledged: leave nothing of it behind that a retry would double
             self._load()
             raise
+
+    def _flush_full(self) -> None:
+        """Flush a full buffer up to the last shard boundary; the few rows behind it stay buffered."""
+        from zlake.session import align  # which needs the class
+
+        held = align.hold_back(self)
+        try:
+            self.flush()
+        except BaseException:
+            align.show_again(self, held)
+            raise
+        align.put_back(self, held)
 
     def leave(self) -> None:
         """End a ``with`` block; the outermost one flushes, also after an error: what was appended is kept."""
