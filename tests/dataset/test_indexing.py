@@ -152,11 +152,11 @@ def test_keys_out_of_range_are_refused(ds: zlake.Dataset, key: object) -> None:
 
 def test_unknown_names_suggest_near_ones(ds: zlake.Dataset) -> None:
     with pytest.raises(TensorDoesNotExistError, match="g/label"):
-        ds["g/lable"]
+        _ = ds["g/lable"]
     with pytest.raises(AttributeError):
-        ds.nothing
+        _ = ds.nothing
     with pytest.raises(KeyError):
-        ds["nothing"]
+        _ = ds["nothing"]
 
 
 def test_views_refuse_what_changes_the_whole(ds: zlake.Dataset) -> None:

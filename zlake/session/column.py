@@ -65,6 +65,7 @@ class Column:
         self._id_next = 0
         self._id_left = 0
         self.buffer: ColumnBuffer
+        self.spec: TensorSpec
         self.reset(state)
         self.created = created
 
@@ -103,7 +104,7 @@ class Column:
 
     def respec(self, *, keep_buffer: bool = False) -> None:
         """Build the spec from the state, and an empty buffer unless one with rows is to be kept."""
-        self.spec: TensorSpec = spec_of(self.state, self.info)
+        self.spec = spec_of(self.state, self.info)
         self.encoded = self.htype.is_encoded(self.spec)
         dtype = self.spec.dtype
         self.settled = self.htype.is_resolved(self.spec)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from zlake.session.session import Session
-from zlake.versions.verify import Report, verify_repository
+from zlake.versions.report import Report
+from zlake.versions.verify import verify_repository
 
 
 def verify(session: Session, deep: bool, progressbar: bool) -> Report:
