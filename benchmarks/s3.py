@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BUCKET = "bench"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 REQUEST = re.compile(r'"(GET|PUT|POST|DELETE|HEAD) (\S+) HTTP/1\.[01]" (\d{3})')
 
 
@@ -62,14 +63,15 @@ class Counter:
         self.take()
 
     def take(self) -> dict[str, int]:
-        """Return how many requests of each kind came since the last call; listings are kept apart."""
+        """Return how many requests of each kind came since the last call; listings and segments are kept apart."""
         time.sleep(0.3)  # the server writes its line after the answer
         with self._log.open("rb") as lines:
             lines.seek(self._at)
             text = lines.read()
             self._at += len(text)
         counts: dict[str, int] = {}
-        for method, target, _ in REQUEST.findall(text.decode(errors="replace")):
+        for method, target, _ in REQUEST.findall(COLOUR.sub("", text.decode(errors="replace"))):
             kind = "LIST" if method == "GET" and "list-type=" in target else method
+            kind = "PUT segment" if method == "PUT" and "/segments/" in target else kind
             counts[kind] = counts.get(kind, 0) + 1
         return counts

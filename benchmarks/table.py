@@ -219,6 +219,8 @@ ROWS: tuple[Row, ...] = (
             requests("images", 2),
             requests("values", 4),
             requests("photos", 4),
+            requests("commit", 3, ("PUT",)),
+            requests("flush and commit", 3, ("PUT",)),
         ),
     ),
     Row("imports", "`import zlake`", "imports.seconds", conditions=(at_most(0.5, "s"),)),

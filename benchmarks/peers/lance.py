@@ -42,6 +42,8 @@ class Adapter:
         self.lance.write_dataset(self._table(images, labels), path)
 
     def committer(self, path: str) -> Callable[[np.ndarray, np.ndarray], None]:
+        self.lance.write_dataset(self._table(np.empty((0, *FIXED_SHAPE), np.uint8), np.empty(0, np.int64)), path)
+
         def commit(images: np.ndarray, labels: np.ndarray) -> None:
             self.lance.write_dataset(self._table(images, labels), path, mode="append")
 

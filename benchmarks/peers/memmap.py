@@ -119,20 +119,17 @@ class Adapter:
         """Return the ceiling: two threads that do nothing but decode, each image into an array of its own."""
         values, offsets = self._open_ragged(path)
         count = len(offsets) - 1
-        order = permutation(count).tolist() if shuffle else range(count)
+        order = permutation(count).tolist() if shuffle else list(range(count))
 
         def one(row: int) -> np.ndarray:
-            return decode(values[offsets[row] : offsets[row + 1]].tobytes())
+            return decode(values[offsets[row] : offsets[row + 1]])
 
         def epoch() -> Iterator[list[np.ndarray]]:
-            held: list[np.ndarray] = []
             with ThreadPoolExecutor(2) as pool:
-                for image in pool.map(one, order):
-                    held.append(image)
-                    if len(held) == batch:
-                        yield held
-                        held = []
-            if held:
-                yield held
+                # One batch ahead, so that neither thread waits at the end of a batch, and no more is held than that.
+                ahead = [pool.submit(one, row) for row in order[:batch]]
+                for start in range(batch, count + batch, batch):
+                    waiting, ahead = ahead, [pool.submit(one, row) for row in order[start : start + batch]]
+                    yield [image.result() for image in waiting]
 
         return epoch

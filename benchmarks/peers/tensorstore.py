@@ -118,7 +118,7 @@ class Adapter:
 
         def epoch() -> Iterator[Any]:
             all_labels = labels.read().result()
-            reads = self._batches(len(images), batch, lambda a, b: (images[a:b].read(), a, b))
+            reads = self._batches(images.shape[0], batch, lambda a, b: (images[a:b].read(), a, b))
             for future, a, b in reads:
                 yield torch.from_numpy(future.result()), torch.from_numpy(all_labels[a:b])
 
@@ -128,7 +128,7 @@ class Adapter:
         import torch
 
         images, labels = self._open(f"{path}/images"), self._open(f"{path}/labels")
-        order = permutation(len(images))
+        order = permutation(images.shape[0])
 
         def epoch() -> Iterator[Any]:
             all_labels = labels.read().result()

@@ -44,6 +44,10 @@ class Adapter:
         url, more = self._where(path)
         return self.zlake.empty(url, overwrite=True, **more)
 
+    def extents(self, path: str) -> int:
+        """Return in how many extents the images lie."""
+        return int(self.load(path)._session.columns["images"].content().n_extents)
+
     def create_fixed(self, path: str) -> Any:
         ds = self.create(path)
         with ds:

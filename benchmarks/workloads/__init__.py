@@ -46,6 +46,7 @@ WORKLOADS: dict[str, Workload] = {
     "jpeg.single": Workload("single_jpeg", "jpeg"),
     "commits.hundred": Workload("committer", timeout=3000.0),
     "commits.single_rows": Workload("write_single_rows", timeout=1200.0),
-    "requests.count": Workload("write_fixed"),
+    "requests.prepare": Workload("write_fixed"),
+    "requests.count": Workload("write_fixed", "requests"),
     "imports.seconds": Workload("version"),
 }

@@ -20,7 +20,8 @@ def prepare(peer: Any, job: Job) -> Result:
     with ds:
         ds.create_tensor("values", htype="generic", dtype="float32")
         ds.create_tensor("photos", htype="image", sample_compression="jpeg")
-        ds.extend({"images": images, "labels": labels})
+        ds.images.extend(images)
+        ds.labels.extend(labels)
         ds.values.extend(data.ragged(ROWS))
         ds.photos.extend([peer.zlake.read(file) for file in data.jpegs(FILES)])
     ds.commit("one of each")
@@ -45,10 +46,19 @@ def count(peer: Any, job: Job) -> Result:
         row[name].numpy()
     seen["ds[i], warm process"] = counter.take()
 
-    images, labels = data.fixed(200)
-    commit = peer.committer(f"{job.scratch}/commits")
-    commit(images[:100], labels[:100])
+    images, labels = data.fixed(100)
+    rows = {"images": images, "labels": labels}
+    ds = peer.create_fixed(f"{job.scratch}/commits")
+    ds.extend(rows)
+    ds.commit("the first of them")
     counter.take()
-    commit(images[100:], labels[100:])
-    seen["commit of 100 rows"] = counter.take()
+    with ds:
+        ds.extend(rows)
+    seen["flush of 100 rows"] = counter.take()
+    ds.commit("what is staged")
+    seen["commit"] = counter.take()
+    with ds:
+        ds.extend(rows)
+        ds.commit("what is buffered")
+        seen["flush and commit"] = counter.take()
     return Result(float(sum(seen["open"].values())), "requests", seen)
