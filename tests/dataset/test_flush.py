@@ -57,9 +57,14 @@ def test_a_block_is_one_flush(tmp_path: Path) -> None:
 def test_a_block_left_by_an_error_keeps_its_rows(tmp_path: Path) -> None:
     ds = zlake.empty(tmp_path / "ds")
     ds.create_tensor("x")
-    with pytest.raises(zlake.errors.SampleAppendError), ds:
-        ds.append({"x": 1})
-        ds.append({"x": "text"})
+
+    def append_two() -> None:
+        with ds:
+            ds.append({"x": 1})
+            ds.append({"x": "text"})
+
+    with pytest.raises(zlake.errors.SampleAppendError):
+        append_two()
     assert zlake.load(tmp_path / "ds").x.numpy().tolist() == [[1]]
 
 
