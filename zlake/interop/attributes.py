@@ -1,4 +1,4 @@
-"""Attributes that people see in other tools: plain words and values, as netCDF and JSON can both hold them.
+"""Attributes that people see in other tools: plain words and values.
 
 Info is spread out among the attributes, so that ``units`` or ``description`` in a tensor's info mean to xarray what
 they say.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from math import prod
+from typing import Final
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from zlake.types import JSON, Array, IntArray, Layout
 
 Dimensions = Callable[[str, int], str]
 """From the name that a segment gives a dimension, and its length, to its name in the hierarchy."""
+
+_PLAIN_ARRAY: Final = {"encoding-type": "array", "encoding-version": "0.2.0"}
+"""What anndata, which reads the arrays of a group, calls an array."""
 
 
 class TensorArrays:
@@ -63,16 +67,20 @@ class TensorArrays:
 
     @cached_property
     def layout(self) -> Layout:
-        """Dense where all rows lie in dense segments of one shape; judged from the segment tables alone."""
+        """Dense where all rows lie in dense segments of one shape; judged from the segment tables alone.
+
+        Where no row was chosen the tensor's other rows decide, so that an empty view looks like any other.
+        """
         if self.column.encoded:
             return "encoded"
-        return "dense" if all(e.layout == "dense" and e.shape == self.shape for e in self.entries) else "ragged"
+        forms = {(entry.layout, entry.shape) for entry in self.entries or self.column.base()[0]}
+        return "dense" if len(forms) <= 1 and all(layout == "dense" for layout, _ in forms) else "ragged"
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        """Sample shape, where dense; where there are no rows, that of the tensor's other rows."""
-        found = {entry.shape for entry in self.entries or self.column.base()[0] if entry.layout == "dense"}
-        return found.pop() if len(found) == 1 else (0,) * (self.column.spec.ndim or 0)
+        """Sample shape, where dense."""
+        table = self.entries or self.column.base()[0]
+        return table[0].shape if table else (0,) * (self.column.spec.ndim or 0)
 
     @property
     def plain(self) -> bool:
@@ -160,7 +168,7 @@ class TensorArrays:
         dimensions
             Names the dimensions.
         attributes
-            Attributes of the values.
+            Attributes of the values, where the tensor is `plain`.
         """
         readers: Mapping[str, Callable[[Box], Array]] = {
             VALUES: self._read_values,
@@ -172,7 +180,7 @@ class TensorArrays:
         found = {}
         for name, layout in arrays(self.entry, self.dtype).items():
             names = tuple(dimensions(*dimension) for dimension in zip(layout.dimensions, layout.shape, strict=True))
-            own = dict(attributes) if name == VALUES else {}
+            own = dict(attributes) if name == VALUES and self.plain else dict(_PLAIN_ARRAY)
             found[name] = ArrayNode(replace(layout, dimensions=names), own, self._locator(name), readers[name])
         return found
 

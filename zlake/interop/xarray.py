@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,7 +25,8 @@ class ZlakeBackend(BackendEntrypoint):
     """Opens datasets, at any version, lazily: values are read when they are asked for.
 
     Dense tensors are variables with the dimension ``sample``; tensors of other kinds are groups, for `open_datatree` or
-    ``group=``. See `zlake.interop.zarr_store.ZlakeStore` for the layout and for the attributes.
+    ``group=``. See `zlake.interop.zarr_store.ZlakeStore` for the layout and for the attributes; of those, objects,
+    booleans and null become JSON text, so that everything can be saved as netCDF.
     """
 
     description: ClassVar[str] = "Open zlake datasets at any version"
@@ -162,6 +164,16 @@ def store_of(path: Any, ref: str | None, creds: Mapping[str, Any] | str | None) 
 
 
 def _for_people(dataset: Dataset) -> Dataset:
-    """Drop the declaration of conventions, a list of objects that no other file format takes as an attribute."""
+    """Write attributes that netCDF cannot hold (objects, booleans, null) as JSON text; drop the list of conventions."""
     dataset.attrs.pop("zarr_conventions", None)
+    for holder in (dataset, *dataset.variables.values()):
+        holder.attrs.update({key: json.dumps(value) for key, value in holder.attrs.items() if not _plain(value)})
     return dataset
+
+
+def _plain(value: object) -> bool:
+    """Whether netCDF holds the value: text, a number, a list of texts or a list of numbers."""
+    items = value if isinstance(value, list) else [value]
+    texts = sum(isinstance(item, str) for item in items)
+    numbers = sum(isinstance(item, int | float) and not isinstance(item, bool) for item in items)
+    return len(items) > 0 and len(items) in (texts, numbers)
