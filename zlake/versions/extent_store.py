@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,8 @@ INLINE_TABLE_BYTES: Final = 48 * limits.KIB
 """An inline table larger than this moves its older extents to a page."""
 DOCUMENT_TABLES_BYTES: Final = 512 * limits.KIB
 """What the inline tables of all tensors may take in one document."""
+EDITED_PAGE_BYTES: Final = 64 * limits.KIB
+"""A page whose extents were edited is cut into pages of about this size: what is edited once is edited again."""
 PAGE_FANOUT: Final = 8
 """How many neighbouring pages of one size class are merged into one."""
 
@@ -212,7 +214,8 @@ class TableEditor:
             if not part.changed and part.page is not None:
                 pages.append(part.page)
             elif part.rows:
-                pages.extend(draft.extent_pages(*part.pruned()))
+                for piece in _cut(*part.pruned()):
+                    pages.extend(draft.extent_pages(*piece))
         segments, extents = self._parts[-1].pruned()
         spilled = _spill(segments, extents, inline_bytes)
         if spilled:
@@ -237,6 +240,16 @@ def _spill(segments: Sequence[SegmentTensor], extents: ExtentMap, most: int) -> 
     kept = int(np.searchsorted(np.cumsum(cost), most // 4, side="right"))
     kept = min(kept, limits.INLINE_EXTENTS // 4)
     return extents.length if not kept else int(extents.ends[n - 1 - kept])
+
+
+def _cut(segments: Sequence[SegmentTensor], extents: ExtentMap) -> Iterator[Located]:
+    """Yield the map in pieces of about `EDITED_PAGE_BYTES`, each over the whole table."""
+    pieces = -(-(len(segments) * SEGMENT_BYTES + extents.n_extents * EXTENT_BYTES) // EDITED_PAGE_BYTES)
+    start = 0
+    for part in np.array_split(extents.ends, max(1, min(pieces, extents.n_extents))):
+        end = int(part[-1])
+        yield tuple(segments), edit.slice_(extents, start, end)
+        start = end
 
 
 def _merge(pages: list[ExtentPage], tail: Located, draft: Draft, objects: Objects) -> list[ExtentPage]:
