@@ -463,3 +463,61 @@ def test_threads_that_append_all_keep_their_rows(store: Store, context: Context,
     last = ours.reopen()
     assert len(list(last.repository.log(last.head.snapshot))) == 4 * 5 + 1
     assert len(np.unique([i for i, _ in last.stored(key)])) == 60
+
+
+def test_one_update_made_on_both_sides_is_no_conflict(pair: Any) -> None:
+    ours, theirs, key = pair
+    theirs.update(key, 3, "same")
+    theirs.update(key, 4, "theirs")
+    theirs.flush()
+    ours.update(key, 3, "same")
+    ours.update(key, 0, "ours")
+    ours.flush()
+    assert ours.values(key) == ["ours", "b", "c", "same", "theirs", "f"]
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_trying_again_after_an_unknown_outcome_doubles_nothing(store: Store, context: Context, committed: bool) -> None:
+    tap = Tap(store)
+    ours, _, key = two_writers(tap, context, "abc")
+    ours.append(key, "xy")
+    ours.update(key, 0, "A")
+    ours.delete(key, 1)
+    new = ours.create("new")
+    ours.append(new, "n")
+    tap.unknown_swap = True
+    with pytest.raises(CommitStateUnknownError):
+        ours.commit("lost?") if committed else ours.flush()
+    tap.unknown_swap = False
+    assert ours.reopen().values(key) == list("Acxy")  # it had landed
+    ours.append(key, "z")
+    ours.flush()
+    assert ours.values(key) == list("Acxyz")
+    assert len({i for i, _ in ours.stored(key)}) == 5
+    assert ours.values(new) == ["n"]
+
+
+def test_rows_in_pages_are_found_again(store: Store, context: Context) -> None:
+    ours, theirs, key = two_writers(store, context)
+    for batch in range(3):
+        for row in range(600):
+            ours.append(key, [(batch, row)])
+        ours.flush()
+    for row in range(0, 1800, 2):
+        ours.update(key, row, -row)
+    ours.commit("paged")
+    assert ours.state(key).extents.pages
+    theirs = ours.reopen()
+    expected: list[Any] = ours.values(key)
+    theirs.delete(key, 10, 900)
+    theirs.update(key, 1500, "theirs")
+    theirs.append(key, ["x"])
+    theirs.flush()
+    ours.update(key, 11, "ours")
+    ours.update(key, 1799, "last")
+    ours.delete(key, 0, 900)
+    ours.flush()
+    expected[11], expected[1500], expected[1799] = "ours", "theirs", "last"
+    wanted = [value for row, value in enumerate(expected) if row not in (0, 10, 900)]
+    assert ours.values(key) == [*wanted, "x"]
+    assert ours.reopen().values(key) == ours.values(key)

@@ -20,7 +20,8 @@ from zlake.versions.idruns import Runs
 T = TypeVar("T")
 Located = tuple[tuple[SegmentTensor, ...], ExtentMap]
 
-_MEMORY_OBJECTS = 256
+_MOST_REMEMBERED = {"snapshot": 16, "history": 64, "info": 32, "ids": 16, "extents": 256}
+"""Objects of each kind that stay in memory."""
 
 
 class Objects:
@@ -35,7 +36,7 @@ class Objects:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._lock = threading.Lock()
-        self._memory: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._memory: dict[str, OrderedDict[str, Any]] = {kind: OrderedDict() for kind in _MOST_REMEMBERED}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"store": self.store}
@@ -46,17 +47,19 @@ class Objects:
     def remember(self, kind: str, object_id: str, value: Any) -> None:
         """Keep a decoded object that was just written or read."""
         with self._lock:
-            self._memory[kind, object_id] = value
-            self._memory.move_to_end((kind, object_id))
-            while len(self._memory) > _MEMORY_OBJECTS:
-                self._memory.popitem(last=False)
+            memory = self._memory[kind]
+            memory[object_id] = value
+            memory.move_to_end(object_id)
+            if len(memory) > _MOST_REMEMBERED[kind]:
+                memory.popitem(last=False)
 
     def recall(self, kind: str, object_id: str) -> Any:
         """Return a decoded object from memory, or None."""
         with self._lock:
-            found = self._memory.get((kind, object_id))
+            memory = self._memory[kind]
+            found = memory.get(object_id)
             if found is not None:
-                self._memory.move_to_end((kind, object_id))
+                memory.move_to_end(object_id)
             return found
 
     def _get(self, kind: str, object_id: str, read: Callable[[str], T]) -> T:

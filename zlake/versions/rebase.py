@@ -15,6 +15,7 @@ from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
 from zlake.format.documents import ExtentTable, Info, SegmentTensor, Snapshot, TensorState
 from zlake.types import IdArray, IntArray
+from zlake.versions import diffing, idruns
 from zlake.versions.changes import NO_ROWS, Changes, IdReader, RowChanges, RowReader
 from zlake.versions.extent_store import adopt, load_extents
 from zlake.versions.idruns import NO_IDS
@@ -74,7 +75,10 @@ class _Rebase:
         for key in {**rows, **tensors, **infos}:
             ours, their = self.base_tensors.get(key), self.their_tensors.get(key)
             if ours is None:
-                continue  # created by us: only its name can clash
+                # created by us: only its name can clash
+                if their is not None and key in rows:
+                    rows[key] = self._not_landed(key, rows[key])
+                continue
             if their is None:
                 if key not in tensors and key not in infos and rows[key].only_moves:
                     del rows[key]
@@ -185,6 +189,7 @@ class _Rebase:
     def _rows(self, base: TensorState, rows: RowChanges, theirs: TensorState) -> RowChanges:
         if theirs.extents == base.extents:
             return rows
+        rows = self._not_landed(base.key, rows)
         if not rows.touches_base and not rows.moved.length:
             return rows
         both = _both(base.extents, theirs.extents, self.objects)
@@ -197,6 +202,18 @@ class _Rebase:
         if not rows.touches_base:
             return rows
         return self._follow(base, rows, both, same)
+
+    def _not_landed(self, key: str, rows: RowChanges) -> RowChanges:
+        """Leave out appended rows that are there already: ours, from a write whose outcome we did not learn."""
+        diff = next((diff for diff in self.theirs.diff.tensors if diff.key == key), None)
+        if diff is None or not rows.appended.length:
+            return rows
+        there = diffing.read_ids(diff.appended, self.objects)
+        landed = idruns.to_ids(idruns.intersection(idruns.from_ids(rows.appended_ids), there))
+        if not len(landed):
+            return rows
+        kept = (~np.isin(rows.appended_ids, landed)).nonzero()[0]
+        return replace(rows, appended=edit.take(rows.appended, kept), appended_ids=rows.appended_ids[kept])
 
     def _clear_known(self, base: TensorState, rows: RowChanges, both: _Both) -> RowChanges:
         """Turn a clearing into deletions, for rows that came after the base stay."""
@@ -226,11 +243,12 @@ class _Rebase:
         for sample_id in rows.updated_ids[~updated_kept].tolist():
             self._conflict(base.name, sample_id, "updated here, deleted there")
         deleted_rows, deleted_kept = places.of(rows.deleted_rows)
-        self._changed_there(base, both, rows.updated_rows[updated_kept], updated_rows, "updated here and there")
-        self._changed_there(base, both, rows.deleted_rows[deleted_kept], deleted_rows, "deleted here, updated there")
         updated = rows.updated
         if not updated_kept.all():
             updated = edit.take(updated, updated_kept.nonzero()[0])
+        ours = (rows.segments, updated)
+        self._changed_there(base, both, rows.updated_rows[updated_kept], updated_rows, "updated here and there", ours)
+        self._changed_there(base, both, rows.deleted_rows[deleted_kept], deleted_rows, "deleted here, updated there")
         return replace(
             rows,
             updated=updated,
@@ -241,8 +259,15 @@ class _Rebase:
         )
 
     def _changed_there(
-        self, base: TensorState, both: _Both, base_rows: IntArray, their_rows: IntArray, kind: str
+        self,
+        base: TensorState,
+        both: _Both,
+        base_rows: IntArray,
+        their_rows: IntArray,
+        kind: str,
+        ours: tuple[Sequence[SegmentTensor], ExtentMap] | None = None,
     ) -> None:
+        """Find rows whose content is no longer that of the base, nor what we make of them."""
         mine, other = edit.take(both.base, base_rows), edit.take(both.theirs, their_rows)
         if not mine.length or mine == other:
             return
@@ -252,6 +277,10 @@ class _Rebase:
         equal = np.zeros(mine.length, bool)
         if self.reader is not None:
             equal = self.reader.equal(base.key, both.segments, mine, both.segments, other)
+            differ = (~equal).nonzero()[0]
+            if ours is not None and len(differ):
+                new = edit.take(ours[1], moved[differ])
+                equal[differ] = self.reader.equal(base.key, ours[0], new, both.segments, edit.take(other, differ))
         ids = self._ids(base, both.segments, edit.take(mine, (~equal).nonzero()[0]))
         for sample_id in (ids if ids is not None else NO_IDS).tolist():
             self._conflict(base.name, sample_id, kind)
