@@ -19,7 +19,7 @@ from zlake.types import IdArray
 from zlake.versions.extent_store import load_extents
 from zlake.versions.objects import Objects
 from zlake.versions.read_head import MAIN
-from zlake.versions.rebase import ids_of
+from zlake.versions.rebase_rows import ids_of
 from zlake.versions.refs import branch_names, tag_names
 from zlake.versions.report import Damage, Report, VersionStatus
 from zlake.versions.repository import Repository
