@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+
 from tests.segments.blocks import dense, encoded, numbers, ragged
 from tests.segments.reading import put, rows_of, small_chunks
-
 from zlake.context import Context
 from zlake.errors import CorruptObjectError, ObjectNotFoundError
 from zlake.format.documents import SegmentTensor
@@ -57,16 +57,24 @@ def read_all(source: Source) -> list[Any]:
     return [values, gather_ids(everything, [source]).tolist()]
 
 
+def outcome(tensor: Tensor) -> Any:
+    """What reading everything gives, or that an error named the segment."""
+    try:
+        return read_all(tensor.open())
+    except CorruptObjectError as error:
+        return "corrupt" if tensor.entry.segment in str(error) else error
+
+
 def random_ids(rows: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 2**64, rows, dtype=np.uint64)
 
 
 def make(layout: str) -> Block:
     if layout == "dense":
-        return dense(numbers((20, 5), "float32"), ids=random_ids(20))
+        return dense(numbers((12, 5), "float32"), ids=random_ids(12))
     if layout == "ragged":
-        return ragged([numbers((n, 2), "float32", n) for n in range(9)], ids=random_ids(9))
-    return encoded([bytes(range(5 * n)) for n in range(9)], ids=random_ids(9))
+        return ragged([numbers((n, 2), "float32", n) for n in range(7)], ids=random_ids(7))
+    return encoded([bytes(range(5 * n)) for n in range(7)], ids=random_ids(7))
 
 
 @pytest.mark.parametrize("codec", ["raw", "zstd"])
@@ -81,11 +89,9 @@ def test_every_flipped_byte_is_an_error_or_does_nothing(layout: str, codec: str,
             bad = bytearray(good)
             bad[position] ^= 1 << position % 8
             file.write_bytes(bad)
-            try:
-                assert read_all(tensor.open()) == expected, f"{file} flipped at {position}"
-                harmless += 1
-            except CorruptObjectError as error:
-                assert tensor.entry.segment in str(error)
+            found = outcome(tensor)
+            assert found in (expected, "corrupt"), f"{file} flipped at {position}"
+            harmless += found == expected
         file.write_bytes(good)
     assert harmless == 0
     assert read_all(tensor.open()) == expected
@@ -180,7 +186,7 @@ def test_shards_of_another_tool_with_chunks_left_out(tmp_path: Path) -> None:
         np.testing.assert_array_equal(gather_array(rows_of(rows), [tensor.open()]).result(), values[rows])
     np.testing.assert_array_equal(tensor.open().one(5), values[5])
     tensor.files("values-data")[0].unlink()
-    with pytest.raises(ObjectNotFoundError, match="values-data/c.0.0: the object is missing"):
+    with pytest.raises(ObjectNotFoundError, match=r"values-data/c\.0\.0: the object is missing"):
         gather_array(rows_of(slice(0, 40, 1)), [tensor.open()]).result()
 
 

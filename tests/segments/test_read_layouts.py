@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.segments.blocks import DTYPES, blocks, dense, encoded, flat, numbers, ragged
 from tests.segments.reading import PATHS, check_owned, put, rows_of, small_chunks, source_of, stored
-
 from zlake.context import Context, random_id
 from zlake.errors import DynamicTensorNumpyError, InvalidOperationError
 from zlake.extents.plan import Plan, Run

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.segments.blocks import dense, numbers, ragged
 from tests.segments.reading import PATHS, check_owned, put, rows_of, small_chunks, source_of
-
 from zlake import limits
 from zlake.context import Context
 from zlake.errors import InvalidKeyTypeError, ObjectNotFoundError, RowIndexError

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tests.segments.blocks import dense, encoded, numbers, ragged
 from tests.segments.reading import put, rows_of, small_chunks
-
 from zlake.context import Context
 from zlake.segments.block import Block
 from zlake.segments.gather import gather_array, gather_blobs, gather_ids, gather_list, gather_shapes
@@ -26,7 +26,7 @@ class Files(SimpleHTTPRequestHandler):
 
     requests: list[tuple[str, str]]
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.requests.append((self.path, self.headers.get("Range", "")))
         file = Path(self.translate_path(self.path))
         if not file.is_file():

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tests.segments.blocks import dense, encoded, numbers, ragged
 from tests.segments.reading import PATHS, put, rows_of, small_chunks, source_of, stored
-
 from zlake.context import Context
 from zlake.errors import CorruptObjectError
 from zlake.format.paths import tensor_prefix
@@ -133,25 +133,28 @@ def test_maps_keep_no_file_open_and_die_with_their_source(tmp_path: Path) -> Non
     before = open_files()
     gather_array(rows_of(slice(0, 1000, 1)), [source]).result()
     assert open_files() == before
-    assert len(caches(context).maps) == -(-1000 // entry.shard[0])
+    source.one(1)  # what a read maps is weighed by the next one
+    assert caches(context).maps.weight == -(-1000 // entry.shard[0])
     row = source.one(3)
     del source
     gc.collect()
-    assert len(caches(context).maps) == 0
+    assert caches(context).maps.weight == 0
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
     np.testing.assert_array_equal(row, values[3])
 
 
-def test_few_maps_serve_many_shards(tmp_path: Path) -> None:
+def test_maps_make_room_for_others(tmp_path: Path) -> None:
     values = numbers((1000, 8), "float64")
+    context = Context(cache_bytes=54321)
     with small_chunks():
-        source = stored(open_store(str(tmp_path)), dense(values), context=Context(cache_bytes=54321))
-    maps = caches(Context(cache_bytes=54321)).maps
-    maps.max_count = 3
+        sources = [stored(open_store(str(tmp_path)), dense(values), context=context) for _ in range(6)]
+    caches(context).maps.bound = 100
     rng = np.random.default_rng(0)
-    for _ in range(50):
-        rows = rng.integers(0, 1000, 40)
-        np.testing.assert_array_equal(gather_array(rows_of(rows), [source]).result(), values[rows])
-        assert len(maps) <= 3
+    for _ in range(5):
+        for source in sources:
+            rows = rng.integers(0, 1000, 40)
+            np.testing.assert_array_equal(gather_array(rows_of(rows), [source]).result(), values[rows])
+            assert caches(context).maps.weight <= 100
 
 
 def test_sidecars_stay_within_their_bound_and_are_read_again(tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_sidecars_stay_within_their_bound_and_are_read_again(tmp_path: Path) -> 
         for source in sources:
             for row in (0, 57, 199):
                 np.testing.assert_array_equal(source.one(row), samples[row])
-            assert caches(context).sidecars.nbytes <= 3000
+            assert caches(context).sidecars.weight <= 3000
 
 
 def test_a_cache_empties_what_was_not_used_first() -> None:
@@ -176,12 +179,12 @@ def test_a_cache_empties_what_was_not_used_first() -> None:
     slots[0].used = True
     cache.fill(slots[3], "d", 30)
     assert [slot.value for slot in slots] == ["a", None, "c", "d"]
-    assert (cache.nbytes, len(cache)) == (90, 3)
+    assert (cache.weight, len(cache)) == (90, 3)
     cache.fill(slots[3], "e", 20)
-    assert (cache.nbytes, len(cache)) == (80, 3)
+    assert (cache.weight, len(cache)) == (80, 3)
     del slot, slots
     gc.collect()
-    assert (cache.nbytes, len(cache)) == (0, 0)
+    assert (cache.weight, len(cache)) == (0, 0)
 
 
 def test_a_value_heavier_than_the_cache_is_kept_alone() -> None:
@@ -189,7 +192,7 @@ def test_a_value_heavier_than_the_cache_is_kept_alone() -> None:
     first, second = Slot[str](), Slot[str]()
     cache.fill(first, "a", 5)
     cache.fill(second, "b", 50)
-    assert (first.value, second.value, cache.nbytes) == (None, "b", 50)
+    assert (first.value, second.value, cache.weight) == (None, "b", 50)
 
 
 @pytest.mark.parametrize("nbytes", [slabs.SMALL_BYTES, 700_000, 4 << 20, (9 << 20) + 5])

@@ -12,10 +12,10 @@ from zlake.context import Context
 
 T = TypeVar("T")
 
-MAX_MAPS: Final = 4096
-"""Memory maps held at once; the kernel allows a process 65,530 in all."""
-MAX_MAPPED_BYTES: Final = 1 << 44
-"""Address space of the maps; mapped pages belong to the page cache and are no memory of the process."""
+MAX_MAPS: Final = 16_384
+"""Objects mapped at once. Linux allows a process 65,530 maps; their pages belong to the page cache."""
+
+_FEW = 64
 
 
 class Slot(Generic[T]):
@@ -34,51 +34,49 @@ class Slot(Generic[T]):
 
 
 class Cache:
-    """Slots whose weights (bytes) and number stay within bounds.
+    """Slots whose weights stay within a bound.
 
     Slots are forgotten with their owners. Of the others, those that were not used since the last search for room are
     emptied, oldest first ("second chance").
 
     Parameters
     ----------
-    max_bytes
-        Sum of the weights. A single heavier value is still kept, alone.
-    max_count
-        Number of filled slots.
+    bound
+        Sum of the weights (bytes of sidecars, number of maps). A single heavier value is still kept, alone.
     """
 
-    def __init__(self, max_bytes: int, max_count: int = 1 << 62) -> None:
-        self.max_bytes = max_bytes
-        self.max_count = max_count
+    def __init__(self, bound: int) -> None:
+        self.bound = bound
         self._lock = threading.Lock()
         self._queue: deque[weakref.ref[Slot[Any]]] = deque()
         self._weights: dict[weakref.ref[Slot[Any]], int] = {}
         self._dead: deque[weakref.ref[Slot[Any]]] = deque()
-        self._bytes = 0
+        self._weight = 0
 
     def fill(self, slot: Slot[T], value: T, weight: int) -> None:
-        """Put a value of ``weight`` bytes into the slot, emptying others where room is needed."""
+        """Put a value of this weight into the slot, emptying others where room is needed."""
         with self._lock:
             self._bury()
             slot.value = value
+            slot.weight = weight
             slot.used = True
             ref = weakref.ref(slot)
             if ref in self._weights:
-                self._bytes += weight - self._weights[ref]
+                self._weight += weight - self._weights[ref]
                 self._weights[ref] = weight
             else:
                 ref = weakref.ref(slot, self._dead.append)
                 self._weights[ref] = weight
-                self._bytes += weight
+                self._weight += weight
                 self._queue.append(ref)
             self._make_room(slot)
 
     @property
-    def nbytes(self) -> int:
+    def weight(self) -> int:
         """Sum of the weights held now."""
         with self._lock:
             self._bury()
-            return self._bytes
+            return self._weight
 
     def __len__(self) -> int:
         with self._lock:
@@ -87,7 +85,7 @@ class Cache:
 
     def _make_room(self, newest: Slot[Any]) -> None:
         chances = 2 * len(self._queue)
-        while chances and (self._bytes > self.max_bytes or len(self._weights) > self.max_count):
+        while chances and self._weight > self.bound:
             chances -= 1
             ref = self._queue.popleft()
             slot = ref()
@@ -98,12 +96,14 @@ class Cache:
                 self._queue.append(ref)
                 continue
             slot.value = None
-            self._bytes -= self._weights.pop(ref)
+            self._weight -= self._weights.pop(ref)
 
     def _bury(self) -> None:
         # Owners die at any moment, also while this thread holds the lock: their slots are only noted then.
         while self._dead:
-            self._bytes -= self._weights.pop(self._dead.popleft(), 0)
+            self._weight -= self._weights.pop(self._dead.popleft(), 0)
+        if len(self._queue) > 2 * len(self._weights) + _FEW:
+            self._queue = deque(ref for ref in self._queue if ref in self._weights)
 
 
 class Caches:
@@ -111,8 +111,7 @@ class Caches:
 
     def __init__(self, cache_bytes: int) -> None:
         self.sidecars = Cache(cache_bytes)
-        self.maps = Cache(MAX_MAPPED_BYTES, MAX_MAPS)
-        self.arrays = Cache(MAX_MAPPED_BYTES, MAX_MAPS)
+        self.maps = Cache(MAX_MAPS)
 
 
 @lru_cache(maxsize=16)

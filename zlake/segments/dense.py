@@ -9,7 +9,8 @@ import numpy as np
 from zlake.context import Context
 from zlake.errors import InvalidOperationError
 from zlake.format.documents import SegmentTensor
-from zlake.segments.mapped import MappedValues, NotMappable
+from zlake.segments.mapped import MappedValues
+from zlake.segments.maps import NotMappable
 from zlake.segments.pending import Joined
 from zlake.segments.region import Box
 from zlake.segments.slabs import SMALL_BYTES, empty

@@ -10,7 +10,7 @@ from zlake.context import Context
 from zlake.errors import CorruptObjectError, InvalidOperationError
 from zlake.format.documents import SegmentTensor
 from zlake.segments.layout import OFFSETS, SHAPES
-from zlake.segments.mapped import NotMappable
+from zlake.segments.maps import NotMappable
 from zlake.segments.pending import Done, mapped
 from zlake.segments.region import Box
 from zlake.segments.sidecars import load

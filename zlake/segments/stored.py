@@ -11,7 +11,8 @@ from zlake.context import Context
 from zlake.format.documents import SegmentTensor
 from zlake.format.paths import tensor_prefix
 from zlake.segments.arrays import StoredValues
-from zlake.segments.cache import Cache, caches
+from zlake.segments import filemap
+from zlake.segments.cache import MAX_MAPS, Cache, caches
 from zlake.segments.layout import IDS, OFFSETS, SEQUENCE_OFFSETS, VALUES, ArrayLayout, arrays
 from zlake.segments.mapped import MappedValues
 from zlake.segments.sidecars import Sidecar
@@ -19,8 +20,6 @@ from zlake.storage.store import Store
 from zlake.types import Array, IdArray, IntArray, Layout
 
 Rows = slice | IntArray
-
-_MAX_OBJECTS = 1 << 20  # of an array that is mapped; a table of them is kept
 
 
 class StoredSource:
@@ -95,7 +94,9 @@ class StoredSource:
 def _maps(store: Store, prefix: str, layout: ArrayLayout, cache: Cache) -> MappedValues | None:
     """Return the values as memory maps, if chunks are raw and divided along axis 0 alone."""
     whole = layout.chunk[1:] == layout.shape[1:] and layout.shard[1:] in ((), layout.shape[1:])
-    if layout.codec != "raw" or not whole or not 0 < layout.objects[0] <= _MAX_OBJECTS:
+    if layout.codec != "raw" or not whole or not layout.shape[0] or not filemap.available():
+        return None
+    if layout.objects[0] > MAX_MAPS:
         return None
     return MappedValues(store, prefix, layout, cache)
 

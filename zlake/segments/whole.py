@@ -10,8 +10,8 @@ import tensorstore as ts
 
 from zlake.extents.plan import Plan
 from zlake.segments.dense import DenseSource
-from zlake.types import IntArray
 from zlake.segments.source import Source
+from zlake.types import IntArray
 
 
 def concatenated(plan: Plan, sources: Sequence[Source], dtype: np.dtype[Any], shape: tuple[int, ...]) -> ts.TensorStore:
