@@ -10,8 +10,8 @@ import numpy as np
 from zlake.context import Context
 from zlake.format.documents import SegmentTensor
 from zlake.format.paths import tensor_prefix
-from zlake.segments.arrays import StoredValues
 from zlake.segments import filemap
+from zlake.segments.arrays import StoredValues
 from zlake.segments.cache import MAX_MAPS, Cache, caches
 from zlake.segments.layout import IDS, OFFSETS, SEQUENCE_OFFSETS, VALUES, ArrayLayout, arrays
 from zlake.segments.mapped import MappedValues
