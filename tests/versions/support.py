@@ -111,7 +111,8 @@ class Writer:
         )
 
     def _row_changes(self, key: str) -> RowChanges:
-        base = self.stored(key)
+        touched = self.coalesce or key in self.updated or key in self.deleted
+        base = self.stored(key) if touched else []
         appended, updated = self.appended.get(key, []), sorted(self.updated.get(key, {}).items())
         deleted = sorted(self.deleted.get(key, ()))
         moved = 0
