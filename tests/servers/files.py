@@ -19,7 +19,7 @@ class FileServer:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.requests: list[str] = []
         self._server = _HttpServer(self, Path(root))
-        threading.Thread(target=self._server.serve_forever, daemon=True, name="files").start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True, name="files").start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:

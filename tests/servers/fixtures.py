@@ -40,7 +40,7 @@ def s3_bucket(s3_server: S3Server) -> Iterator[Bucket]:
 
 @pytest.fixture
 def s3_requests(s3_server: S3Server, s3_bucket: Bucket) -> S3Server:
-    """The server behind `s3_bucket`: ``s3_requests.clear()``, then look at ``s3_requests.requests`` or ``.keys("get")``."""
+    """The server behind `s3_bucket`: ``s3_requests.clear()``, then look at ``.requests`` or ``.keys("get")``."""
     return s3_server
 
 

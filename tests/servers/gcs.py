@@ -40,7 +40,7 @@ class GcsServer:
         self.requests: list[tuple[str, str]] = []
         self._generation = 1_700_000_000_000_000
         self._server = _HttpServer(self)
-        threading.Thread(target=self._server.serve_forever, daemon=True, name="gcs").start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True, name="gcs").start()
         self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def new_bucket(self) -> str:
@@ -74,10 +74,11 @@ class _HttpServer(ThreadingHTTPServer):
         self.gcs = gcs
 
 
-class _Refused(Exception):
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
+class _RefusedError(Exception):
+    def __init__(self, status: int, message: str = "refused") -> None:
+        super().__init__(message)
         self.status = status
+        self.message = message
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -88,7 +89,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._route()
 
-    do_POST = do_DELETE = do_GET
+    def do_POST(self) -> None:
+        self._route()
+
+    def do_DELETE(self) -> None:
+        self._route()
 
     def _route(self) -> None:
         gcs = self.server.gcs
@@ -99,8 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             with gcs.lock:
                 status, headers, answer = self._answer(parts.path, query, body)
-        except _Refused as refused:
-            error = {"error": {"code": refused.status, "message": f"refused with {refused.status}"}}
+        except _RefusedError as refused:
+            error = {"error": {"code": refused.status, "message": refused.message}}
             status, headers, answer = refused.status, {}, json.dumps(error).encode()
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(answer))}.items():
@@ -118,10 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command == "DELETE":
                 self._check(bucket.get(key), query)
                 if bucket.pop(key, None) is None:
-                    raise _Refused(404)
+                    raise _RefusedError(404)
                 return 204, {}, b""
             if key not in bucket:
-                raise _Refused(404)
+                raise _RefusedError(404)
             self._check(bucket[key], query)
             if query.get("alt") == "media":
                 return self._media(bucket[key])
@@ -131,20 +136,20 @@ class _Handler(BaseHTTPRequestHandler):
         if match := _BUCKET.fullmatch(path):
             self._bucket(match[1])
             return _json({"kind": "storage#bucket", "name": match[1]})
-        raise _Refused(404)
+        raise _RefusedError(404)
 
     def _bucket(self, name: str) -> dict[str, _Object]:
         if name not in self.server.gcs.buckets:
-            raise _Refused(404)
+            raise _RefusedError(404, "The specified bucket does not exist.")
         return self.server.gcs.buckets[name]
 
     def _check(self, found: _Object | None, query: dict[str, str]) -> None:
         # Generation 0 stands for an absent object.
         generation = found.generation if found else 0
         if "ifGenerationMatch" in query and int(query["ifGenerationMatch"]) != generation:
-            raise _Refused(412)
+            raise _RefusedError(412)
         if "ifGenerationNotMatch" in query and int(query["ifGenerationNotMatch"]) == generation:
-            raise _Refused(304 if self.command == "GET" else 412)
+            raise _RefusedError(304 if self.command == "GET" else 412)
 
     def _media(self, found: _Object) -> tuple[int, dict[str, str], bytes]:
         data = found.data
@@ -156,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(first) if first else max(0, len(data) - int(last))
         stop = min(int(last) + 1, len(data)) if first and last else len(data)
         if start >= len(data):
-            raise _Refused(416)
+            raise _RefusedError(416)
         return 206, {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{len(data)}"}, data[start:stop]
 
     def log_message(self, format: str, *args: Any) -> None:

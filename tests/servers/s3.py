@@ -20,7 +20,10 @@ TOKEN = "zlake-test-session-token"
 
 @dataclass(frozen=True)
 class S3Request:
-    """One request as the server saw it; ``key`` is relative to the bucket, ``kind`` one of get, head, put, delete, list."""
+    """One request as the server saw it.
+
+    ``kind`` is get, head, put, delete, post or list; ``key`` is relative to the bucket, of a list the prefix.
+    """
 
     kind: str
     bucket: str
@@ -82,7 +85,8 @@ class S3Server:
         from moto.s3.models import s3_backends
 
         backend = s3_backends["123456789012"]["aws"]
-        backend.buckets.pop(name)
+        backend.buckets[name].keys.clear()
+        backend.delete_bucket(name)
 
     def clear(self) -> None:
         """Forget the requests, the delay and the dropping."""
@@ -111,7 +115,7 @@ class S3Server:
         status: list[int] = []
 
         def start(line: str, headers: list[tuple[str, str]], *args: Any) -> Any:
-            status.append(int(line.split()[0]))
+            status.append(int(line[:3]))
             return start_response(line, headers, *args)
 
         bucket, _, key = unquote(environ["PATH_INFO"]).lstrip("/").partition("/")

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from zlake.errors import MissingDependencyError
-from zlake.storage import fork, kv, retry
+from zlake.storage import fork, retry
 from zlake.storage.keys import check_prefix, is_key
 from zlake.storage.store import ObjectInfo
 from zlake.storage.tensorstore_store import TensorStoreStore
@@ -40,26 +40,12 @@ class BucketStore(TensorStoreStore):
         result: dict[str, dict[str, Any]] = self.filesystem().find(path, prefix=name, detail=True)
         return result
 
-    def _confirm_absent(self, key: str) -> None:
-        kv.confirm_absent(self.kv, self.url, key)
 
-
-def filesystem_class(protocol: str, extra: str) -> Any:
-    """Return fsspec's class for a protocol.
-
-    Raises
-    ------
-    MissingDependencyError
-        If its package is not installed.
-    """
-    import fsspec
-
-    try:
-        return fsspec.get_filesystem_class(protocol)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"times of objects on {protocol}:// come from a package that is not installed: pip install 'zlake[{extra}]'"
-        ) from error
+def missing_package(protocol: str, extra: str) -> MissingDependencyError:
+    """Return the error that tells how to get the package that lists times."""
+    return MissingDependencyError(
+        f"the times of objects on {protocol}:// come from a package that is not installed: pip install 'zlake[{extra}]'"
+    )
 
 
 def modified_seconds(entry: dict[str, Any]) -> float:

@@ -8,7 +8,6 @@ import os
 import secrets
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -34,8 +33,8 @@ class ObjectCache:
     def __init__(self, folder: str | os.PathLike[str], limit: int) -> None:
         self.folder = Path(folder)
         self.limit = limit
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._locks_lock = threading.Lock()
+        # Two objects that share a lock are merely fetched one after the other.
+        self._locks = [threading.Lock() for _ in range(64)]
 
     def fetch(self, name: str, download: Callable[[str], bool]) -> str | None:
         """Return the path of the object's file, downloading it first if it is not there.
@@ -98,8 +97,7 @@ class ObjectCache:
         return found
 
     def _lock(self, name: str) -> threading.Lock:
-        with self._locks_lock:
-            return self._locks[name]
+        return self._locks[int(name[:8], 16) % len(self._locks)]
 
 
 def default_folder() -> Path:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from zlake.storage.buckets import BucketStore, filesystem_class
+from zlake.storage import kv
+from zlake.storage.buckets import BucketStore, missing_package
 from zlake.storage.origin import Origin
 from zlake.storage.store import Capabilities
 
@@ -53,10 +54,18 @@ class S3Store(BucketStore):
             return {"type": "profile", "profile": profile}
         return {}
 
+    def _confirm_absent(self, key: str) -> None:
+        kv.confirm_absent(self.kv, self.url, key)
+
     def filesystem(self) -> Any:
+        try:
+            from s3fs import S3FileSystem
+        except ImportError as error:
+            raise missing_package("s3", "s3") from error
+
         creds = self.origin.creds
         secrets = creds.secrets()
-        return filesystem_class("s3", "s3")(
+        return S3FileSystem(
             anon=bool(creds.public.get("anonymous")),
             key=secrets.get("aws_access_key_id"),
             secret=secrets.get("aws_secret_access_key"),

@@ -56,7 +56,7 @@ class Fault:
     when
         Chooses operations.
     act
-        Called with the operation; raises, kills, or returns an answer to give instead of the true one (None: the true one).
+        Called with the operation; raises, kills, or returns what to answer instead of the truth (None: the truth).
     moment
         ``"before"`` the operation has any effect, or ``"after"`` it took effect but before its caller hears of it.
     times
@@ -91,7 +91,7 @@ class FaultStore(Store):
     store
         The store that does the work.
     faults
-        Consulted in order; the first that strikes decides.
+        Consulted in order, until one raises or answers.
     """
 
     def __init__(self, store: Store, faults: Sequence[Fault] = ()) -> None:
@@ -123,8 +123,8 @@ class FaultStore(Store):
 
     def _strike(self, operation: Operation, moment: Moment) -> Any:
         for fault in list(self.faults):
-            if fault.takes(operation, moment):
-                return fault.act(operation)
+            if fault.takes(operation, moment) and (lie := fault.act(operation)) is not None:
+                return lie
         return None
 
     def _run(self, operation: Operation, call: Callable[[], T], size: Callable[[T], int] | None = None) -> T:
