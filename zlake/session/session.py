@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from zlake.context import Context
-from zlake.errors import ReadOnlyModeError, TensorDoesNotExistError
+from zlake.errors import CommitStateUnknownError, ReadOnlyModeError, TensorDoesNotExistError
 from zlake.format.documents import Info, SegmentTensor
 from zlake.segments.source import Source, open_source
 from zlake.session.column import Column
@@ -44,6 +46,11 @@ class Session:
         self.info_changed = False
         self.flushed = False
         """Whether anything was flushed since the last commit of this session."""
+        self.aligned: str | None = None
+        """Group (with its ``/``) whose tensors are known to have one length; None where nothing is known."""
+        self._kept = False  # what is buffered outside a block is left over from one whose flush failed
+        self._unsure: CommitStateUnknownError | None = None
+        self._unsure_of_all = False  # nothing was changed since that error
         self._info: dict[str, Any] | None = None
         self._sources: dict[tuple[str, str], Source] = {}
         self._load()
@@ -79,11 +86,14 @@ class Session:
         self.deleted = {}
         self.info_changed = False
         self._info = None
+        self.aligned = None
+        self._kept = False
         self.version += 1
 
     def adopt(self, head: Head) -> None:
         """Go on from another head, forgetting unflushed changes."""
         self.head = head
+        self._unsure = None
         self._load()
         used = {(entry.segment, c.key) for c in self.columns.values() if c.opened for entry in c.base()[0]}
         self._sources = {k: s for k, s in self._sources.items() if k in used}
@@ -101,7 +111,7 @@ class Session:
         if self.changed:
             self.flush()
         twin = Session(self.repository, self.head, read_only=True)
-        twin._sources = dict(self._sources)
+        twin._sources = self._sources  # shared, so that what either opened, mapped and checked serves both
         return twin
 
     def open_source(self, entry: SegmentTensor, key: str, dtype: np.dtype | None) -> Source:
@@ -171,6 +181,43 @@ class Session:
             )
         fork.check()
 
+    def begin(self, *columns: Column) -> None:
+        """Make ready for a change of these columns, before anything of it is looked at.
+
+        What must be written first is written here, so that a storage that fails refuses the coming change as a whole:
+        a call that raised has left nothing behind, and can be made again.
+
+        Raises
+        ------
+        ReadOnlyModeError
+            If this session may not change the dataset.
+        TensorDoesNotExistError
+            If a column was deleted.
+        """
+        self.check_writable()
+        if self.depth:
+            if self.buffered >= self.context.flush_bytes:
+                self._flush_full()
+        elif self.changed:
+            self.flush()
+        for column in columns:
+            if column.deleted:
+                raise TensorDoesNotExistError(
+                    f"tensor {column.name!r} was deleted; create it again, or load a commit that has it"
+                )
+        self.aligned = None
+        self._unsure_of_all = False
+
+    def enter(self) -> None:
+        """Begin a ``with`` block."""
+        self.drop_interrupted()
+        self.depth += 1
+
+    def drop_interrupted(self) -> None:
+        """Forget what a call outside a block has left that did not come to its flush: it was interrupted."""
+        if not self.depth and not self._kept and self.changed:
+            self._load()
+
     @property
     def changed(self) -> bool:
         """Whether there is anything to flush."""
@@ -189,11 +236,9 @@ class Session:
     def written(self) -> None:
         """Flush as the current block demands, after a change."""
         if self.depth:
-            if self.buffered >= self.context.flush_bytes:
-                self._flush_full()
             return
         try:
-            self.flush()
+            self._flush()
         except BaseException:
             # the caller's change was not acknowledged: leave nothing of it behind that a retry would double
             self._load()
@@ -205,17 +250,22 @@ class Session:
 
         held = align.hold_back(self)
         try:
-            self.flush()
+            self._flush()
         except BaseException:
             align.show_again(self, held)
             raise
         align.put_back(self, held)
 
     def leave(self) -> None:
-        """End a ``with`` block; the outermost one flushes, also after an error: what was appended is kept."""
+        """End a ``with`` block; the outermost one flushes, also after an error: what was appended is kept.
+
+        If the flush fails everything stays buffered: it can be flushed again.
+        """
         self.depth -= 1
         if self.depth == 0 and not self.read_only:
-            self.flush()
+            self._kept = True
+            self._flush()
+            self._kept = False
 
     def set_read_only(self, value: bool) -> None:
         """Allow or refuse changes from now on."""
@@ -227,8 +277,47 @@ class Session:
 
     def flush(self) -> None:
         """Write everything that is buffered and make it durable; after an error everything is still buffered."""
+        self.drop_interrupted()
+        self._flush()
+
+    def _flush(self) -> None:
         from zlake.session.flush import flush  # which needs the class
 
-        if self.changed:
-            self.adopt(flush(self))
+        if self.changed and not self.recover():
+            with self.noting_doubt():
+                self.adopt(flush(self))
             self.flushed = True
+
+    # ------------------------------------------------------------ writes whose outcome is unknown
+
+    @property
+    def unsure(self) -> bool:
+        """Whether some of what is buffered may be stored already."""
+        return self._unsure is not None
+
+    @contextmanager
+    def noting_doubt(self) -> Iterator[None]:
+        """Remember that the write in the block may have landed, if that is how it ends."""
+        try:
+            yield
+        except CommitStateUnknownError as error:
+            self._unsure, self._unsure_of_all = error, True
+            raise
+
+    def recover(self) -> str | None:
+        """Find out whether the write before, whose outcome was unknown, has landed with all that is buffered.
+
+        Returns
+        -------
+        str or None
+            Id of the snapshot that holds it all, from which the session goes on; None if everything is still to do.
+        """
+        error = self._unsure
+        if error is None or not self._unsure_of_all or self.head.branch is None:
+            return None
+        head = self.repository.landed(self.head.branch, error)
+        if head is None:
+            return None
+        self.adopt(head)
+        self.flushed = True
+        return error.commit_id
