@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from zlake.errors import InvalidCredentialsError, StoragePermissionError
@@ -20,6 +22,7 @@ _ALIASES: Final = {
     "aws_endpoint_url": "endpoint_url",
     "profile": "profile_name",
 }
+_JSON_FIELD: Final = "json = "
 _S3_KEYS: Final = (*_SECRETS, "endpoint_url", "aws_region", "profile_name", "anonymous")
 
 
@@ -94,7 +97,7 @@ class Credentials:
         return f"Credentials({', '.join([*self.public, '***'] if self._secrets or self._file else self.public)})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Credentials) and (self._secrets, self.public) == (other._secrets, other.public)
+        return isinstance(other, Credentials) and (self.secrets(), self.public) == (other.secrets(), other.public)
 
     def __hash__(self) -> int:
         return hash(tuple(sorted(self.public.items())))
@@ -129,13 +132,25 @@ def _unpickle(file: str | None, public: dict[str, str]) -> Credentials:
 
 
 def _render(secrets: Mapping[str, Any]) -> str:
-    # An AWS profile file holds one line per field; other file systems' options are written the same way.
-    lines = [f"{key} = {value}" for key, value in secrets.items()]
+    # S3 drivers read the file as an AWS profile; the options of other file systems may be any JSON.
+    if secrets.keys() <= set(_SECRETS):
+        lines = [f"{key} = {value}" for key, value in secrets.items()]
+    else:
+        try:
+            lines = [_JSON_FIELD + json.dumps(dict(secrets))]
+        except (TypeError, ValueError):
+            raise InvalidCredentialsError(
+                "creds that are to travel to another process must be plain JSON values, not objects"
+            ) from None
     return "\n".join([f"[{_PROFILE}]", *lines, ""])
 
 
-def _parse(text: str) -> dict[str, str]:
-    return dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
+def _parse(text: str) -> dict[str, Any]:
+    lines = text.splitlines()[1:]
+    if lines and lines[0].startswith(_JSON_FIELD):
+        options: dict[str, Any] = json.loads(lines[0].removeprefix(_JSON_FIELD))
+        return options
+    return dict(line.split(" = ", 1) for line in lines)
 
 
 def _read(path: str) -> str:
@@ -152,7 +167,9 @@ def _read(path: str) -> str:
     return text
 
 
+@cache
 def _private_file(text: str) -> str:
+    # One file for equal credentials, however many datasets are opened with them.
     data = text.encode()
     if hasattr(os, "memfd_create"):
         # Memory that other processes of this user can open by name while we live, and that nothing can leave behind.
