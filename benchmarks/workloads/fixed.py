@@ -72,6 +72,9 @@ def _epoch(batches: Batches) -> int:
 
 def _measured(batches: Batches, job: Job, *, shuffled: bool) -> Result:
     """Return the rate of later epochs; the first one of the process, which fills caches, is told beside it."""
+    # Loaded here, lest the first epoch of whoever imports it late pays for it.
+    import torch  # noqa: F401
+
     begin = time.perf_counter()
     first = _epoch(batches) / (time.perf_counter() - begin)
     _check(batches, job, shuffled=shuffled)
