@@ -332,11 +332,16 @@ class EmptyCommitError(CommitError, ValueError):
 
 
 class CommitStateUnknownError(CommitError):
-    """The ref was being swapped when the storage stopped answering: look for ``commit_id`` before trying again."""
+    """The ref was being swapped when the storage stopped answering: look for ``commit_id`` before trying again.
 
-    def __init__(self, message: str, commit_id: str) -> None:
+    ``write_id`` and ``sequence`` are those of the branch document that was sent: they tell later whether it landed.
+    """
+
+    def __init__(self, message: str, commit_id: str, write_id: str = "", sequence: int = 0) -> None:
         super().__init__(message)
         self.commit_id = commit_id
+        self.write_id = write_id
+        self.sequence = sequence
 
 
 class ConflictError(CommitError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from zlake.errors import WriteStateUnknownError
+from zlake.errors import StorageUnavailableError, WriteStateUnknownError
 from zlake.storage.store import Buffer, Lost, ObjectInfo, Request, Store, Versioned, Written
 from zlake.types import Pending
 
@@ -25,6 +25,8 @@ class Tap(Store):
         self.before_swap: Callable[[], None] | None = None
         self.after_swap: Callable[[], None] | None = None
         self.unknown_swap = False
+        self.answers_reads = False
+        self.silent = False
 
     def take(self) -> list[tuple[str, str, int]]:
         taken, self.requests = self.requests, []
@@ -48,6 +50,8 @@ class Tap(Store):
 
     def read_versioned(self, key: str) -> Versioned:
         self.requests.append(("read", key, 0))
+        if self.silent:
+            raise StorageUnavailableError("no answer")
         return self.inner.read_versioned(key)
 
     def read_many(self, requests: Sequence[Request]) -> list[bytes | None]:
@@ -67,6 +71,7 @@ class Tap(Store):
             act()
             return Lost()  # the answer never came, and what is stored now is not what we wrote
         if self.unknown_swap:
+            self.silent = not self.answers_reads
             raise WriteStateUnknownError("no answer")
         return outcome
 

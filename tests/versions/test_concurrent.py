@@ -419,8 +419,21 @@ def test_state_unknown(store: Store, context: Context) -> None:
     ours.append(key, "x")
     with pytest.raises(CommitStateUnknownError) as caught:
         ours.commit("lost?")
-    tap.unknown_swap = False
+    tap.unknown_swap = tap.silent = False
     assert ours.repository.head().commit_id == caught.value.commit_id
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_an_answer_that_was_lost_is_found_in_the_branch(store: Store, context: Context, committed: bool) -> None:
+    tap = Tap(store)
+    ours, _, key = two_writers(tap, context, "ab")
+    tap.unknown_swap = tap.answers_reads = True
+    ours.append(key, "x")
+    ours.commit("found") if committed else ours.flush()
+    tap.unknown_swap = False
+    ours.append(key, "y")
+    ours.flush()
+    assert ours.reopen().values(key) == ["a", "b", "x", "y"]
 
 
 def test_landed_is_known_for_as_many_swaps_as_the_ref_remembers(context: Context) -> None:
@@ -430,10 +443,10 @@ def test_landed_is_known_for_as_many_swaps_as_the_ref_remembers(context: Context
     now = ours
     for _ in range(limits.REF_WRITES):
         now = refs.next_ref(now, None, None, context)
-        assert refs.landed(ours, now) is True
-        assert refs.landed(lost, now) is False
-    assert refs.landed(ours, first) is False
-    assert refs.landed(ours, refs.next_ref(now, None, None, context)) is None
+        assert refs.landed(ours.write_id, ours.sequence, now) is True
+        assert refs.landed(lost.write_id, lost.sequence, now) is False
+    assert refs.landed(ours.write_id, ours.sequence, first) is False
+    assert refs.landed(ours.write_id, ours.sequence, refs.next_ref(now, None, None, context)) is None
 
 
 @pytest.mark.parametrize("coalesce", [False, True])
@@ -488,7 +501,7 @@ def test_trying_again_after_an_unknown_outcome_doubles_nothing(store: Store, con
     tap.unknown_swap = True
     with pytest.raises(CommitStateUnknownError):
         ours.commit("lost?") if committed else ours.flush()
-    tap.unknown_swap = False
+    tap.unknown_swap = tap.silent = False
     assert ours.reopen().values(key) == list("Acxy")  # it had landed
     ours.append(key, "z")
     ours.flush()

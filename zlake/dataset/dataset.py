@@ -347,10 +347,7 @@ class Dataset:
             If there is no such row; nothing was changed.
         """
         self._whole("pop")
-        columns = self._columns()
-        longest = max((len(c) for c in columns), default=0)
-        rows = update.pop_index(index, longest)
-        update.pop_each(columns, rows)
+        update.pop_each(self._session, self._columns(), index)
 
     @property
     def min_len(self) -> int:
@@ -378,7 +375,7 @@ class Dataset:
 
     def __enter__(self) -> Dataset:
         """Make everything in the block one flush (and one more whenever the buffer is full)."""
-        self._session.depth += 1
+        self._session.enter()
         return self
 
     def __exit__(

@@ -292,7 +292,7 @@ class Tensor:
     def pop(self, index: int | Sequence[int] | None = None) -> None:
         """Remove a row, several rows, or the last one. Other tensors keep theirs; `Dataset.pop` removes whole rows."""
         self._whole("pop")
-        update.pop_each([self._column], update.pop_index(index, len(self._column)))
+        update.pop_each(self._column.session, [self._column], index)
 
     def clear(self) -> None:
         """Remove all rows."""

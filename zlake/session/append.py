@@ -9,6 +9,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from zlake.errors import SampleAppendError, SampleExtendError, TensorDoesNotExistError, ZlakeError
+from zlake.samples import TensorSpec
 from zlake.session.column import Column
 from zlake.session.prepare import Ready, buffer, forget_names, prepare_row, prepare_rows
 from zlake.session.session import Session
@@ -42,12 +43,14 @@ def append_row(
     TensorDoesNotExistError
         If a name is no tensor.
     """
-    session.check_writable()
+    # inside a with block the row after a complete one is complete if it has as many names and all are known
+    aligned = session.aligned
+    session.begin()
     columns = session.columns
     if group:
         row = {group + name: sample for name, sample in row.items()}
-    # inside a with block the row after a complete one is complete if it has as many names and all are known
-    if not session.depth or skip_ok or append_empty or len(row) != len(columns):
+    whole = len(row) == len(columns) and not (skip_ok or append_empty)
+    if not (aligned and whole):
         row = _complete(session, row, group, skip_ok, append_empty)
     ready = []
     try:
@@ -61,6 +64,7 @@ def append_row(
         raise SampleAppendError(f"cannot append to tensor {name!r}: {error}; no tensor was changed") from error
     for one in ready:
         buffer(one)
+    session.aligned = whole
     session.written()
 
 
@@ -87,14 +91,14 @@ def extend_rows(
     ignore_errors
         Leave out rows that do not fit instead of raising.
     progressbar
-        Show progress. The rows are then appended in steps, and made durable together.
+        Show progress.
 
     Raises
     ------
     SampleExtendError
         If a sample does not fit; the cause is chained and no tensor was changed.
     """
-    session.check_writable()
+    session.begin()
     given = {group + name: _sequence(values) for name, values in samples.items()}
     lengths = {name: len(values) for name, values in given.items()}
     if len(set(lengths.values())) > 1:
@@ -113,7 +117,7 @@ def append_sample(column: Column, sample: Any) -> None:
     SampleAppendError
         If the sample does not fit; the tensor is as it was.
     """
-    column.session.check_writable()
+    column.session.begin(column)
     try:
         ready = prepare_row(column, sample)
     except _REFUSED as error:
@@ -133,56 +137,62 @@ def extend_samples(
     SampleExtendError
         If a sample does not fit; the tensor is as it was.
     """
-    column.session.check_writable()
+    column.session.begin(column)
     given = _sequence(samples)
     _extend(column.session, {column.name: given}, len(given), ignore_errors, progressbar)
 
 
 def _extend(session: Session, given: Mapping[str, Any], count: int, ignore_errors: bool, progressbar: bool) -> None:
-    if ignore_errors or progressbar:
-        _extend_slowly(session, given, count, ignore_errors, progressbar)
-    elif count:
-        for ready in _prepare_columns(session, given):
-            # outside a with block the flush comes before the caller gets its arrays back
-            buffer(ready, borrow=session.depth == 0)
-        session.written()
+    if not count:
+        return
+    with tqdm(total=count, unit="rows", disable=not progressbar) as bar:
+        if ignore_errors:
+            _buffer_what_fits(session, given, count, bar)
+        else:
+            parts = _prepare_parts(session, given, count, bar) if progressbar else [_prepare_columns(session, given)]
+            # Nothing is buffered, and so nothing flushed, before everything was found to fit. Outside a with block the
+            # flush comes before the caller gets the arrays back.
+            for part in parts:
+                for ready in part:
+                    buffer(ready, borrow=session.depth == 0)
+    session.written()
 
 
-def _prepare_columns(session: Session, given: Mapping[str, Any]) -> list[Ready]:
+def _prepare_columns(
+    session: Session, given: Mapping[str, Any], specs: Mapping[str, TensorSpec] | None = None
+) -> list[Ready]:
     """Check and convert the samples of several tensors, changing none of them."""
     ready = []
     for name, values in given.items():
         try:
-            ready.append(prepare_rows(session.columns[name], values))
+            ready.append(prepare_rows(session.columns[name], values, (specs or {}).get(name)))
         except _REFUSED as error:
             forget_names(session.columns.values())
             raise SampleExtendError(f"cannot append to tensor {name!r}: {error}; no tensor was changed") from error
     return ready
 
 
-def _extend_slowly(
-    session: Session, given: Mapping[str, Any], count: int, ignore_errors: bool, progressbar: bool
-) -> None:
-    """Extend in steps (row by row if errors are to be ignored), made durable together at the end."""
-    step = 1 if ignore_errors else _PROGRESS_ROWS
-    if not ignore_errors:
-        _prepare_columns(session, given)  # all or none: a step that does not fit must be found before the first
-    session.depth += 1
-    try:
-        with tqdm(total=count, unit="rows", disable=not progressbar) as bar:
-            for start in range(0, count, step):
-                part = {name: values[start : start + step] for name, values in given.items()}
-                try:
-                    for ready in _prepare_columns(session, part):
-                        buffer(ready)
-                    session.written()
-                except SampleExtendError:
-                    if not ignore_errors:
-                        raise
-                bar.update(min(step, count - start))
-    finally:
-        session.depth -= 1
-        session.written()
+def _prepare_parts(session: Session, given: Mapping[str, Any], count: int, bar: tqdm[Any]) -> list[list[Ready]]:
+    """Check and convert samples step by step, showing progress; what the first step decides holds for the others."""
+    parts: list[list[Ready]] = []
+    specs: dict[str, TensorSpec] = {}
+    for start in range(0, count, _PROGRESS_ROWS):
+        part = {name: values[start : start + _PROGRESS_ROWS] for name, values in given.items()}
+        parts.append(_prepare_columns(session, part, specs))
+        specs = {ready.column.name: ready.spec for ready in parts[-1]}
+        bar.update(min(_PROGRESS_ROWS, count - start))
+    return parts
+
+
+def _buffer_what_fits(session: Session, given: Mapping[str, Any], count: int, bar: tqdm[Any]) -> None:
+    """Buffer row by row, leaving out the rows that do not fit."""
+    for row in range(count):
+        try:
+            for ready in _prepare_columns(session, {name: values[row : row + 1] for name, values in given.items()}):
+                buffer(ready)
+        except SampleExtendError:
+            pass
+        bar.update()
 
 
 def _complete(

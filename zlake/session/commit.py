@@ -16,16 +16,22 @@ from zlake.session.session import Session
 def commit(session: Session, message: str, author: str | None, allow_empty: bool) -> str:
     """Commit what is staged and what is buffered, and go on from there; return the commit id."""
     session.check_writable()
-    changes = flushing.changes(session)
-    head = session.repository.commit(
-        session.head,
-        changes,
-        message,
-        author or default_author(),
-        allow_empty,
-        flushing.Rows(session),
-        flushed=session.flushed,
-    )
+    session.drop_interrupted()
+    done = session.recover()
+    if done is not None and session.repository.snapshot(done).kind == "commit":
+        # the same commit, tried again after an answer that was lost
+        session.flushed = False
+        return done
+    with session.noting_doubt():
+        head = session.repository.commit(
+            session.head,
+            flushing.changes(session),
+            message,
+            author or default_author(),
+            allow_empty,
+            flushing.Rows(session),
+            flushed=session.flushed,
+        )
     session.adopt(head)
     session.flushed = False
     return str(head.ref.commit)

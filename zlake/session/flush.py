@@ -24,6 +24,7 @@ from zlake.types import IdArray, IntArray
 from zlake.versions import coalesce
 from zlake.versions.changes import Changes, RowChanges
 from zlake.versions.head import Head
+from zlake.versions.protocol import nothing_changed
 
 
 def flush(session: Session) -> Head:
@@ -93,7 +94,8 @@ def _write_rows(session: Session) -> dict[str, RowChanges]:
     blocks = {key: (part.block, codec(column)) for key, (column, part) in parts.items() if part.block is not None}
     entries: dict[str, SegmentTensor] = {}
     if blocks:
-        entries = write_segment(session.store, session.context.new_id(), blocks, session.context)
+        with nothing_changed(session.store):
+            entries = write_segment(session.store, session.context.new_id(), blocks, session.context)
     return {key: part.changes(column, entries.get(key)) for key, (column, part) in parts.items()}
 
 

@@ -25,7 +25,7 @@ def put(session: Session, column: Column | None, value: Mapping[Any, Any]) -> No
     JsonValidationError
         If a key is no string or a value is not JSON; nothing was changed.
     """
-    session.check_writable()
+    session.begin(*(() if column is None else (column,)))
     if not isinstance(value, Mapping):
         raise JsonValidationError(f"info is a dictionary, not {type(value).__name__}")
     bad = [key for key in value if not isinstance(key, str)]

@@ -48,8 +48,8 @@ def prepare_row(column: Column, sample: Any) -> Ready:
     return Ready(column, spec, htype(spec.htype).prepare(sample, spec), 1)
 
 
-def prepare_rows(column: Column, samples: Any) -> Ready:
-    """Check and convert many rows, changing nothing but class names."""
+def prepare_rows(column: Column, samples: Any, spec: TensorSpec | None = None) -> Ready:
+    """Check and convert many rows, changing nothing but class names; ``spec`` is what rows before them decided."""
     counts: list[int] | None = None
     rows = len(samples)
     if column.state.sequence:
@@ -57,10 +57,11 @@ def prepare_rows(column: Column, samples: Any) -> Ready:
         counts = [len(items) for items in lists]
         samples = [item for items in lists for item in items]
     some = len(samples) > 0
-    spec = column.spec
-    if not column.settled and some:
-        spec = column.htype.resolve(samples, spec)
-    if some or column.settled:
+    spec = spec or column.spec
+    settled = htype(spec.htype).is_resolved(spec)
+    if not settled and some:
+        spec = htype(spec.htype).resolve(samples, spec)
+    if some or settled:
         return Ready(column, spec, htype(spec.htype).prepare_many(samples, spec), rows, counts)
     # rows without any item decide nothing: they are stored once a first item has come
     return Ready(column, spec, Prepared(stacked=np.empty((0, 0), np.uint8)), rows, counts)

@@ -51,7 +51,7 @@ def create_tensor(
     InvalidTensorNameError, TensorAlreadyExistsError, TensorGroupAlreadyExistsError, TensorMetaError
         If the name or a setting is no good; nothing was changed.
     """
-    session.check_writable()
+    session.begin()
     name = _plain(name)
     names.check_tensor_name(name)
     _check_reserved(name, reserved, InvalidTensorNameError)
@@ -96,7 +96,7 @@ def create_tensor(
 
 def create_group(session: Session, name: str, reserved: Iterable[str], exist_ok: bool = False) -> str:
     """Create a group, and the groups above it; return its full name."""
-    session.check_writable()
+    session.begin()
     name = _plain(name)
     try:
         names.check_tensor_name(name)
@@ -117,7 +117,7 @@ def create_group(session: Session, name: str, reserved: Iterable[str], exist_ok:
 
 def delete_tensor(session: Session, name: str, large_ok: bool = False) -> None:
     """Delete a tensor from this version; earlier commits keep it."""
-    session.check_writable()
+    session.begin()
     column = session.column(name)
     stored = sum(entry.bytes for entry in column.base()[0])
     if stored > _LARGE_BYTES and not large_ok:
@@ -128,7 +128,7 @@ def delete_tensor(session: Session, name: str, large_ok: bool = False) -> None:
 
 def delete_group(session: Session, name: str, large_ok: bool = False) -> None:
     """Delete a group and the tensors in it from this version."""
-    session.check_writable()
+    session.begin()
     name = name.strip("/")
     if name not in session.groups:
         raise TensorGroupDoesNotExistError(f"there is no group {name!r}; there are {sorted(session.groups)}")
@@ -144,7 +144,7 @@ def delete_group(session: Session, name: str, large_ok: bool = False) -> None:
 
 def rename_tensor(session: Session, name: str, new_name: str, reserved: Iterable[str]) -> None:
     """Rename a tensor within its group; no sample moves."""
-    session.check_writable()
+    session.begin()
     column = session.column(name)
     names.check_tensor_name(new_name)
     _check_reserved(new_name, reserved, InvalidTensorNameError)
@@ -160,7 +160,7 @@ def rename_tensor(session: Session, name: str, new_name: str, reserved: Iterable
 
 def rename_group(session: Session, name: str, new_name: str, reserved: Iterable[str]) -> None:
     """Rename a group; the tensors in it keep their rows."""
-    session.check_writable()
+    session.begin()
     if name not in session.groups:
         raise TensorGroupDoesNotExistError(f"there is no group {name!r}; there are {sorted(session.groups)}")
     names.check_tensor_name(new_name)

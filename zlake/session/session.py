@@ -46,8 +46,8 @@ class Session:
         self.info_changed = False
         self.flushed = False
         """Whether anything was flushed since the last commit of this session."""
-        self.aligned: str | None = None
-        """Group (with its ``/``) whose tensors are known to have one length; None where nothing is known."""
+        self.aligned = False
+        """Whether the last change was a row appended to every tensor, all of which were known to have one length."""
         self._kept = False  # what is buffered outside a block is left over from one whose flush failed
         self._unsure: CommitStateUnknownError | None = None
         self._unsure_of_all = False  # nothing was changed since that error
@@ -86,7 +86,7 @@ class Session:
         self.deleted = {}
         self.info_changed = False
         self._info = None
-        self.aligned = None
+        self.aligned = False
         self._kept = False
         self.version += 1
 
@@ -205,7 +205,7 @@ class Session:
                 raise TensorDoesNotExistError(
                     f"tensor {column.name!r} was deleted; create it again, or load a commit that has it"
                 )
-        self.aligned = None
+        self.aligned = False
         self._unsure_of_all = False
 
     def enter(self) -> None:

@@ -35,7 +35,7 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
     SampleUpdateError
         If a sample does not fit, or there are not as many samples as rows; nothing was changed. The cause is chained.
     """
-    session.check_writable()
+    session.begin(*(session.columns[name] for name in values if name in session.columns))
     ready: list[Ready] = []
     try:
         for name, samples in values.items():
@@ -62,7 +62,7 @@ def update_sample_part(column: Column, rows: IntArray, key: tuple[Any, ...], val
     SampleUpdateError
         If the value does not fit; nothing was changed.
     """
-    column.session.check_writable()
+    column.session.begin(column)
     try:
         _check_rows(column, rows)
         samples = [np.array(s) for s in read.arrays(column, rows).result()]
@@ -87,6 +87,7 @@ def _casts(value: Array, dtype: np.dtype[Any]) -> bool:
 
 def write_row(column: Column, row: int, value: Any) -> None:
     """Set one row; the row behind the last one is appended, rows in between are padded with empty samples."""
+    column.session.begin(column)
     length = len(column)
     if row < 0:
         row += length
@@ -102,12 +103,16 @@ def write_row(column: Column, row: int, value: Any) -> None:
         extend_samples(column, [*([None] * (row - length)), value])
 
 
-def pop_each(columns: Sequence[Column], rows: IntArray) -> None:
-    """Remove rows from several tensors; a tensor that is too short for a row has nothing to remove there."""
-    if not columns:
-        return
-    session = columns[0].session
-    session.check_writable()
+def pop_each(session: Session, columns: Sequence[Column], index: int | Sequence[int] | None) -> None:
+    """Remove rows from several tensors; a tensor that is too short for a row has nothing to remove there.
+
+    Raises
+    ------
+    RowIndexError
+        If the longest of them has no such row; nothing was changed.
+    """
+    session.begin(*columns)
+    rows = pop_index(index, max((len(column) for column in columns), default=0))
     for column in columns:
         column.delete(rows[rows < len(column)])
     session.written()
@@ -139,7 +144,7 @@ def pop_index(index: int | Sequence[int] | None, length: int) -> IntArray:
 
 def clear(column: Column) -> None:
     """Remove all rows of a tensor."""
-    column.session.check_writable()
+    column.session.begin(column)
     column.clear()
     column.session.written()
 

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from zlake.context import Context
-from zlake.errors import CommitError, CommitStateUnknownError, ObjectExistsError, WriteStateUnknownError
+from zlake.errors import (
+    CommitError,
+    CommitStateUnknownError,
+    FormatError,
+    ObjectExistsError,
+    StorageError,
+    StorageUnavailableError,
+    WriteStateUnknownError,
+)
 from zlake.format import encode, paths
 from zlake.format.documents import Ref, Snapshot
-from zlake.storage.store import Lost, Store, Written
+from zlake.storage.store import Lost, Store, Versioned, Written
 from zlake.versions import refs
 from zlake.versions.changes import Changes, RowReader
 from zlake.versions.draft import Draft
@@ -87,13 +96,7 @@ def publish(
         if isinstance(outcome, Written):
             objects.remember("snapshot", proposal.snapshot.id, proposal.snapshot)
             return Head(head.branch, proposal.ref, outcome.generation, proposal.snapshot)
-        theirs = read_head(objects, head.branch)
-        landed = refs.landed(proposal.ref, theirs.ref)
-        if landed:
-            # somebody built upon it already: the old generation makes our next write find that out
-            return Head(head.branch, proposal.ref, head.generation, proposal.snapshot)
-        if landed is None:
-            raise _unknown(store, head.branch, proposal.snapshot.id)
+        theirs = read_head(objects, head.branch, outcome)
         changes = rebase(head.snapshot, changes, theirs.snapshot, objects, reader)
         head = theirs
         _wait(attempt, time.perf_counter() - started)
@@ -104,9 +107,16 @@ def publish(
 
 
 def write_pages(store: Store, draft: Draft) -> None:
-    """Write the pages that the snapshot names, all at once."""
+    """Write the pages that the snapshot names, all at once.
+
+    Raises
+    ------
+    StorageUnavailableError
+        If the storage stopped answering; the branch is as it was.
+    """
     if draft.pending:
-        store.create_many(draft.pending)
+        with nothing_changed(store):
+            store.create_many(draft.pending)
 
 
 def write_snapshot(store: Store, snapshot: Snapshot) -> None:
@@ -116,32 +126,71 @@ def write_snapshot(store: Store, snapshot: Snapshot) -> None:
     ------
     ObjectExistsError
         If there is another object under its id.
+    StorageUnavailableError
+        If the storage stopped answering; the branch is as it was.
     """
     key = paths.snapshot_key(snapshot.id)
-    if isinstance(store.create(key, encode(snapshot)), Lost):
-        raise ObjectExistsError(f"{store.url}: another object exists already under the key {key!r}; try again")
+    with nothing_changed(store):
+        if isinstance(store.create(key, encode(snapshot)), Lost):
+            raise ObjectExistsError(f"{store.url}: another object exists already under the key {key!r}; try again")
 
 
-def swap(store: Store, head: Head, proposal: Proposal) -> Written | Lost:
+@contextmanager
+def nothing_changed(store: Store) -> Iterator[None]:
+    """Say of an object whose writing ends unclear what it means: nothing names it yet, so nothing was changed."""
+    try:
+        yield
+    except WriteStateUnknownError as error:
+        raise StorageUnavailableError(
+            f"{store.url}: the storage stopped answering before anything was changed; write again ({error})"
+        ) from error
+
+
+def swap(store: Store, head: Head, proposal: Proposal) -> Written | Versioned:
     """Swap the branch, if it is still as ``head`` says.
+
+    Returns
+    -------
+    Written or Versioned
+        Where it landed, the generation to go on from: the old one if others have built upon ours already, which makes
+        our next write find that out. Where it was lost, the branch document that is there instead.
 
     Raises
     ------
     CommitStateUnknownError
-        If no answer came and the branch cannot be read.
+        If no answer came and the branch cannot be read, or so much has happened since that it no longer tells.
     """
     assert head.branch is not None
+    ours, doubt = proposal.ref, None
     try:
-        return refs.swap_branch(store, head.branch, proposal.ref, head.generation)
+        outcome = refs.swap_branch(store, head.branch, ours, head.generation)
+        if isinstance(outcome, Written):
+            return outcome
     except WriteStateUnknownError as error:
-        raise _unknown(store, head.branch, proposal.snapshot.id) from error
+        doubt = error
+    # Lost, or told so by a driver that met its own object when it tried again, or told nothing: the branch says it.
+    try:
+        found = store.read_versioned(paths.branch_key(head.branch))
+        now = None if found.value is None else refs.parse_branch(store, head.branch, found.value)
+    except (StorageError, FormatError) as error:
+        raise unknown(store, head.branch, proposal) from doubt or error
+    landed = now is not None and refs.landed(ours.write_id, ours.sequence, now)
+    if landed is None:
+        raise unknown(store, head.branch, proposal) from doubt
+    if not landed:
+        return found
+    return Written(found.generation if now is not None and now.write_id == ours.write_id else head.generation)
 
 
-def _unknown(store: Store, branch: str, snapshot_id: str) -> CommitStateUnknownError:
+def unknown(store: Store, branch: str, proposal: Proposal) -> CommitStateUnknownError:
+    """Return the error that says what to look for."""
     return CommitStateUnknownError(
-        f"{store.url}: it is not known whether branch {branch!r} was brought to {snapshot_id}: the storage gave no "
-        "answer. Load the dataset again and look for this id before you repeat the write",
-        snapshot_id,
+        f"{store.url}: it is not known whether branch {branch!r} was brought to {proposal.snapshot.id}: the storage "
+        "gave no answer. Call refresh(), or load the dataset again, and see whether the change is there before you "
+        "repeat it",
+        proposal.snapshot.id,
+        proposal.ref.write_id,
+        proposal.ref.sequence,
     )
 
 

@@ -6,6 +6,7 @@ from zlake.errors import DatasetCorruptError, RefNotFoundError
 from zlake.format import paths
 from zlake.format.documents import Ref, Snapshot
 from zlake.format.names import is_id
+from zlake.storage.store import Versioned
 from zlake.versions import refs
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
 from zlake.versions.objects import Objects
@@ -13,8 +14,8 @@ from zlake.versions.objects import Objects
 MAIN = "main"
 
 
-def read_head(objects: Objects, branch: str) -> Head:
-    """Return a branch with its snapshot: two reads, no listing.
+def read_head(objects: Objects, branch: str, found: Versioned | None = None) -> Head:
+    """Return a branch with its snapshot: two reads, no listing; one where its document is known already, as ``found``.
 
     Raises
     ------
@@ -26,7 +27,8 @@ def read_head(objects: Objects, branch: str) -> Head:
         If the branch or its snapshot is damaged.
     """
     store = objects.store
-    found = store.read_versioned(paths.branch_key(branch))
+    if found is None:
+        found = store.read_versioned(paths.branch_key(branch))
     if found.value is None:
         if branch != MAIN:
             raise refs.not_found(store, branch, "branch")

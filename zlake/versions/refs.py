@@ -74,19 +74,26 @@ def swap_branch(store: Store, name: str, ref: Ref, generation: bytes) -> Written
     return store.swap(paths.branch_key(name), encode(ref), generation)
 
 
-def landed(ours: Ref, now: Ref) -> bool | None:
+def landed(write_id: str, sequence: int, now: Ref) -> bool | None:
     """Say whether our swap of a branch landed, judged by what the branch says now.
 
     Others may have built upon it since. None if so many swaps have passed that it cannot be known.
+
+    Parameters
+    ----------
+    write_id, sequence
+        Of the branch document that we sent.
+    now
+        The branch document that is there.
     """
-    if ours.write_id == now.write_id:
+    if write_id == now.write_id:
         return True
-    behind = now.sequence - ours.sequence
+    behind = now.sequence - sequence
     if behind <= 0:
         return False
     if behind > len(now.previous):
         return None
-    return now.previous[behind - 1] == ours.write_id
+    return now.previous[behind - 1] == write_id
 
 
 def find_tag(store: Store, name: str) -> Tag | None:

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from zlake.context import Context
-from zlake.errors import ReadOnlyModeError
+from zlake.errors import CommitStateUnknownError, ReadOnlyModeError
 from zlake.extents.map import ExtentMap
 from zlake.format.documents import CommitBrief, ExtentTable, Info, Root, SegmentTensor, Snapshot
 from zlake.storage.store import Store
-from zlake.versions import history, read_head
+from zlake.versions import history, read_head, refs
 from zlake.versions.changes import NO_CHANGES, Changes, RowReader
 from zlake.versions.commit import build_commit
 from zlake.versions.create import create_dataset, read_root
@@ -107,6 +107,26 @@ class Repository:
         if head.ref.commit is None:
             return read_head.detached(EMPTY_SNAPSHOT)
         return read_head.detached(self.snapshot(head.ref.commit))
+
+    def landed(self, branch: str, error: CommitStateUnknownError) -> Head | None:
+        """Find out how a write of this branch ended that was said to be unknown: two reads.
+
+        Returns
+        -------
+        Head or None
+            The branch as it is now, with what was written, and perhaps with what others wrote upon it; None if the
+            write did not land.
+
+        Raises
+        ------
+        CommitStateUnknownError
+            The same one, if so much has happened since that it can no longer be known.
+        """
+        head = self.head(branch)
+        found = refs.landed(error.write_id, error.sequence, head.ref)
+        if found is None:
+            raise error
+        return head if found else None
 
     def snapshot(self, snapshot_id: str) -> Snapshot:
         """Return a commit or staged snapshot.
