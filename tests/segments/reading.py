@@ -19,8 +19,10 @@ from zlake.segments.write import write_segment
 from zlake.storage import open_store
 from zlake.storage.store import Store
 
-PATHS = ("mapped", "file-zstd", "mem-raw", "mem-blosc", "block")
-"""Ways to the values: memory maps, TensorStore over files and over memory, and a block that is not stored."""
+PATHS = ("mapped", "resident-file-zstd", "resident-mem-raw", "tensorstore-file-gzip", "tensorstore-mem-raw", "block")
+"""Ways to the values: memory maps, chunks decoded in memory, TensorStore, and a block that is not stored."""
+NO_CACHE = Context(cache_bytes=0)
+"""Nothing is kept decoded, so what cannot be mapped is read through TensorStore."""
 
 
 @contextmanager
@@ -51,8 +53,10 @@ def source_of(path: str, folder: Path, block: Block) -> Source:
         return BlockSource(block)
     if path == "mapped":
         return stored(open_store(str(folder)), block)
-    place, codec = path.split("-")
-    return stored(open_store(f"mem://{random_id()}" if place == "mem" else str(folder)), block, codec)
+    way, place, codec = path.split("-")
+    context = NO_CACHE if way == "tensorstore" else Context()
+    store = open_store(f"mem://{random_id()}" if place == "mem" else str(folder), context=context)
+    return stored(store, block, codec, context)
 
 
 def rows_of(rows: slice | np.ndarray, at: slice | np.ndarray | None = None) -> Plan:

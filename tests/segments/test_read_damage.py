@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 from tests.segments.blocks import dense, encoded, numbers, ragged
-from tests.segments.reading import put, rows_of, small_chunks
+from tests.segments.reading import NO_CACHE, put, rows_of, small_chunks
 from zlake.context import Context
 from zlake.errors import CorruptObjectError, ObjectNotFoundError
 from zlake.format.documents import SegmentTensor
@@ -22,22 +22,23 @@ from zlake.segments.gather import gather_array, gather_blobs, gather_ids, gather
 from zlake.segments.source import Source, open_source
 from zlake.storage import open_store
 
-UNCACHED = Context(cache_bytes=0)
-"""TensorStore remembers decoded chunks of a path, which these tests change behind its back."""
+WAYS = {"mapped": ("raw", NO_CACHE), "resident": ("zstd", Context()), "tensorstore": ("zstd", NO_CACHE)}
+"""Codec and context by way to the values. TensorStore must not remember chunks that change behind its back."""
 
 
 class Tensor:
     """A stored tensor whose files can be touched, and opened again."""
 
-    def __init__(self, folder: Path, block: Block, codec: str = "raw") -> None:
+    def __init__(self, folder: Path, block: Block, way: str = "mapped") -> None:
         self.block = block
-        self.store = open_store(str(folder), context=UNCACHED)
+        codec, self.context = WAYS[way]
+        self.store = open_store(str(folder), context=self.context)
         with small_chunks(64, 256, 64):
             self.entry, self.key = put(self.store, block, codec)
         self.folder = folder / tensor_prefix(self.entry.segment, self.key)
 
     def open(self, entry: SegmentTensor | None = None) -> Source:
-        return open_source(self.store, entry or self.entry, self.key, self.block.dtype, UNCACHED)
+        return open_source(self.store, entry or self.entry, self.key, self.block.dtype, self.context)
 
     def files(self, name: str = "*") -> list[Path]:
         return sorted(path for path in self.folder.glob(f"{name}/c.*"))
@@ -77,10 +78,10 @@ def make(layout: str) -> Block:
     return encoded([bytes(range(5 * n)) for n in range(7)], ids=random_ids(7))
 
 
-@pytest.mark.parametrize("codec", ["raw", "zstd"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("layout", ["dense", "ragged", "encoded"])
-def test_every_flipped_byte_is_an_error_or_does_nothing(layout: str, codec: str, tmp_path: Path) -> None:
-    tensor = Tensor(tmp_path, make(layout), codec)
+def test_every_flipped_byte_is_an_error_or_does_nothing(layout: str, way: str, tmp_path: Path) -> None:
+    tensor = Tensor(tmp_path, make(layout), way)
     expected = read_all(tensor.open())
     harmless = 0
     for file in tensor.files():
@@ -97,10 +98,10 @@ def test_every_flipped_byte_is_an_error_or_does_nothing(layout: str, codec: str,
     assert read_all(tensor.open()) == expected
 
 
-@pytest.mark.parametrize("codec", ["raw", "zstd"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("layout", ["dense", "ragged", "encoded"])
-def test_every_truncation_is_an_error(layout: str, codec: str, tmp_path: Path) -> None:
-    tensor = Tensor(tmp_path, make(layout), codec)
+def test_every_truncation_is_an_error(layout: str, way: str, tmp_path: Path) -> None:
+    tensor = Tensor(tmp_path, make(layout), way)
     for file in tensor.files():
         good = file.read_bytes()
         for length in range(len(good)):
@@ -113,10 +114,10 @@ def test_every_truncation_is_an_error(layout: str, codec: str, tmp_path: Path) -
         file.write_bytes(good)
 
 
-@pytest.mark.parametrize("codec", ["raw", "zstd"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("layout", ["dense", "ragged", "encoded"])
-def test_every_missing_object_is_an_error(layout: str, codec: str, tmp_path: Path) -> None:
-    tensor = Tensor(tmp_path, make(layout), codec)
+def test_every_missing_object_is_an_error(layout: str, way: str, tmp_path: Path) -> None:
+    tensor = Tensor(tmp_path, make(layout), way)
     assert len(tensor.files()) >= 2
     for file in tensor.files():
         good = file.read_bytes()
@@ -176,9 +177,11 @@ def zeros_left_out(tensor: Tensor, values: np.ndarray) -> None:
     )[...] = values
 
 
-def test_shards_of_another_tool_with_chunks_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("context", [Context(), NO_CACHE], ids=["resident", "tensorstore"])
+def test_shards_of_another_tool_with_chunks_left_out(context: Context, tmp_path: Path) -> None:
     values = numbers((40, 4), "float32")
     tensor = Tensor(tmp_path, dense(values))
+    tensor.context = context
     values[4:8] = 0
     values[30:36] = 0
     zeros_left_out(tensor, values)

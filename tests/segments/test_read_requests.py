@@ -15,6 +15,7 @@ import pytest
 from tests.segments.blocks import dense, encoded, numbers, ragged
 from tests.segments.reading import put, rows_of, small_chunks
 from zlake.context import Context
+from zlake.segments import stored as source_module
 from zlake.segments.block import Block
 from zlake.segments.gather import gather_array, gather_blobs, gather_ids, gather_list, gather_shapes
 from zlake.segments.source import Source, open_source
@@ -24,6 +25,7 @@ from zlake.storage import open_store
 class Files(SimpleHTTPRequestHandler):
     """Serves files and byte ranges of them, and notes what was asked for."""
 
+    protocol_version = "HTTP/1.1"
     requests: list[tuple[str, str]]
 
     def do_GET(self) -> None:
@@ -50,6 +52,14 @@ class Files(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """Takes many connections at once."""
+
+    request_queue_size = 256
+    daemon_threads = True
+    block_on_close = False
+
+
 class Remote:
     """Blocks on a web server."""
 
@@ -69,12 +79,14 @@ class Remote:
         return found
 
 
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[Remote]:
+@pytest.fixture(params=["resident", "tensorstore"])
+def remote(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+    if request.param == "tensorstore":
+        monkeypatch.setattr(source_module, "resident_bound", lambda context: 0)
     requests: list[tuple[str, str]] = []
     handler = type("Noting", (Files,), {"requests": requests})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    server = Server(("127.0.0.1", 0), partial(handler, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield Remote(tmp_path, f"http://127.0.0.1:{server.server_port}/", requests)
     server.shutdown()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.segments.blocks import dense, encoded, numbers, ragged
-from tests.segments.reading import PATHS, put, rows_of, small_chunks, source_of, stored
+from tests.segments.reading import NO_CACHE, PATHS, put, rows_of, small_chunks, source_of, stored
 from zlake.context import Context
 from zlake.errors import CorruptObjectError
 from zlake.format.paths import tensor_prefix
@@ -77,12 +77,12 @@ async def _wait(pending: Pending[Any]) -> Any:
 
 
 async def test_damage_is_raised_where_a_read_is_awaited(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path))
+    store = open_store(str(tmp_path), context=NO_CACHE)
     values = numbers((100, 6), "float64")
     entry, key = put(store, dense(values), "zstd")
     (file,) = (tmp_path / tensor_prefix(entry.segment, key) / "values-data").glob("c.*")
     file.write_bytes(b"x" * 100)
-    pending = gather_array(rows_of(slice(0, 9, 1)), [open_source(store, entry, key, values.dtype, Context())])
+    pending = gather_array(rows_of(slice(0, 9, 1)), [open_source(store, entry, key, values.dtype, NO_CACHE)])
     with pytest.raises(CorruptObjectError):
         await pending
     with pytest.raises(CorruptObjectError):
@@ -167,7 +167,7 @@ def test_sidecars_stay_within_their_bound_and_are_read_again(tmp_path: Path) -> 
         for source in sources:
             for row in (0, 57, 199):
                 np.testing.assert_array_equal(source.one(row), samples[row])
-            assert caches(context).sidecars.weight <= 3000
+            assert caches(context).decoded.weight <= 3000
 
 
 def test_a_cache_empties_what_was_not_used_first() -> None:

@@ -110,7 +110,7 @@ class Caches:
     """The caches that all readers with the same ``cache_bytes`` share in a process."""
 
     def __init__(self, cache_bytes: int) -> None:
-        self.sidecars = Cache(cache_bytes)
+        self.decoded = Cache(cache_bytes // 2)  # the other half is TensorStore's
         self.maps = Cache(MAX_MAPS)
 
 

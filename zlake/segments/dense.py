@@ -9,8 +9,8 @@ import numpy as np
 from zlake.context import Context
 from zlake.errors import InvalidOperationError
 from zlake.format.documents import SegmentTensor
+from zlake.segments.chunks import NotHere
 from zlake.segments.mapped import MappedValues
-from zlake.segments.maps import NotMappable
 from zlake.segments.pending import Joined
 from zlake.segments.region import Box
 from zlake.segments.slabs import SMALL_BYTES, empty
@@ -31,18 +31,18 @@ class DenseSource(StoredSource):
 
     def one(self, item: int) -> Array:
         """Return a copy of one sample."""
-        maps = self._maps
-        if maps is not None:
+        memory = self._memory
+        if memory is not None:
             try:
-                view = maps.one(item)
-            except NotMappable:
-                self.unmap()
-            else:
-                if self._unit < SMALL_BYTES:
-                    return view.copy()
-                out = empty(self.shape, self.dtype)
-                out[...] = view
-                return out
+                view = memory.one(item)
+            except NotHere:
+                self.give_up(memory)
+                return self.one(item)
+            if self._unit < SMALL_BYTES:
+                return view.copy()
+            out = empty(self.shape, self.dtype)
+            out[...] = view
+            return out
         if not self._unit:
             return np.empty(self.shape, self.dtype)
         return self._values.one(item)
@@ -71,16 +71,17 @@ class DenseSource(StoredSource):
         """Read samples into ``out[at]``; return what is to be waited for."""
         if not out.size:
             return None
-        maps = self._maps
-        if maps is not None:
+        memory = self._memory
+        if memory is not None:
             try:
                 if box.whole:
-                    self._copy(maps, items, out, at)
+                    self._copy(memory, items, out, at)
                 else:
-                    self._copy_region(maps, items, out, at, box)
+                    self._copy_region(memory, items, out, at, box)
                 return None
-            except NotMappable:
-                self.unmap()
+            except NotHere:
+                self.give_up(memory)
+                return self.fill(items, out, at, box)
         axes = () if box.whole else box.axes
         plain = all(isinstance(axis, slice) for axis in axes)
         if isinstance(items, slice) and isinstance(at, slice) and at.step in (None, 1) and plain:
@@ -92,22 +93,22 @@ class DenseSource(StoredSource):
 
         return Joined((read,), place)
 
-    def _copy(self, maps: MappedValues, items: Rows, out: Array, at: Rows) -> None:
+    def _copy(self, memory: MappedValues, items: Rows, out: Array, at: Rows) -> None:
         if isinstance(at, slice) and at.step in (None, 1):
             out = out[at]
             at = slice(0, len(out), 1)
         flat = out.reshape(-1).view(np.uint8)
         if isinstance(items, slice):
             if items.step in (None, 1) and isinstance(at, slice) and at.step == 1:
-                maps.copy(items.start, items.stop, flat)
+                memory.copy(items.start, items.stop, flat)
                 return
             items = np.arange(items.start, items.stop, items.step or 1)
-        maps.take(items, flat.reshape(len(out), self._unit), at)
+        memory.take(items, flat.reshape(len(out), self._unit), at)
 
-    def _copy_region(self, maps: MappedValues, items: Rows, out: Array, at: Rows, box: Box) -> None:
+    def _copy_region(self, memory: MappedValues, items: Rows, out: Array, at: Rows, box: Box) -> None:
         if isinstance(items, slice) and isinstance(at, slice) and at.step in (None, 1):
             done = at.start
-            for window, count in maps.windows(items.start, items.stop, items.step or 1):
+            for window, count in memory.windows(items.start, items.stop, items.step or 1):
                 part = out[done : done + count]
                 part.reshape(*window.shape[:2], *box.read_shape)[...] = box.read(window)
                 done += count
@@ -115,4 +116,4 @@ class DenseSource(StoredSource):
         rows = range(items.start, items.stop, items.step or 1) if isinstance(items, slice) else items.tolist()
         positions = range(at.start, at.stop, at.step or 1) if isinstance(at, slice) else at.tolist()
         for row, position in zip(rows, positions, strict=True):
-            out[position] = box.read(maps.one(row))
+            out[position] = box.read(memory.one(row))

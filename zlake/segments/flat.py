@@ -9,8 +9,8 @@ import numpy as np
 from zlake.context import Context
 from zlake.errors import CorruptObjectError, InvalidOperationError
 from zlake.format.documents import SegmentTensor
+from zlake.segments.chunks import NotHere
 from zlake.segments.layout import OFFSETS, SHAPES
-from zlake.segments.maps import NotMappable
 from zlake.segments.pending import Done, mapped
 from zlake.segments.region import Box
 from zlake.segments.sidecars import load
@@ -41,17 +41,18 @@ class FlatSource(StoredSource):
         offsets = self._offsets.range(item, item + 1)
         shape = None if self._shapes is None else self._shapes.range(item, item)[item].tolist()
         start, stop = offsets.item(item), offsets.item(item + 1)
-        maps = self._maps
+        memory = self._memory
         flat: Array | None = None
-        if maps is not None and start < stop:
+        if memory is not None and start < stop:
             try:
-                span = maps.span(start, stop)
+                span = memory.span(start, stop)
                 if span is not None and stop - start < SMALL_BYTES:
                     flat = np.frombuffer(span, self.dtype).copy()
                 else:
-                    flat = maps.joined(start, stop).view(self.dtype)
-            except NotMappable:
-                self.unmap()
+                    flat = memory.joined(start, stop).view(self.dtype)
+            except NotHere:
+                self.give_up(memory)
+                return self.one(item)
         if flat is None:
             flat = self._values.one(slice(start, stop)) if start < stop else np.empty(0, self.dtype)
         return flat if shape is None else _shaped(flat, shape, self._values.prefix)
@@ -62,13 +63,14 @@ class FlatSource(StoredSource):
         start, stop = offsets.item(item), offsets.item(item + 1)
         if start == stop:
             return b""
-        maps = self._maps
-        if maps is not None:
+        memory = self._memory
+        if memory is not None:
             try:
-                span = maps.span(start, stop)
-                return maps.joined(start, stop).tobytes() if span is None else span.tobytes()
-            except NotMappable:
-                self.unmap()
+                span = memory.span(start, stop)
+                return memory.joined(start, stop).tobytes() if span is None else span.tobytes()
+            except NotHere:
+                self.give_up(memory)
+                return self.one_blob(item)
         return self._values.one(slice(start, stop)).tobytes()
 
     def ranges(self, items: Rows, shapes: bool = False) -> tuple[IntArray, IntArray, IntArray | None]:
@@ -93,16 +95,17 @@ class FlatSource(StoredSource):
         """Read ranges of elements one after the other into ``out``; return what is to be waited for."""
         if not len(out):
             return None
-        maps = self._maps
-        if maps is not None:
+        memory = self._memory
+        if memory is not None:
             try:
                 if bool((starts[1:] == stops[:-1]).all()):
-                    maps.copy(int(starts[0]), int(stops[-1]), out.view(np.uint8))
+                    memory.copy(int(starts[0]), int(stops[-1]), out.view(np.uint8))
                 else:
-                    maps.concat(starts, stops, out.view(np.uint8))
+                    memory.concat(starts, stops, out.view(np.uint8))
                 return None
-            except NotMappable:
-                self.unmap()
+            except NotHere:
+                self.give_up(memory)
+                return self.concat(starts, stops, out)
         return self._values.concat(starts, stops, out)
 
     def blobs(self, starts: IntArray, stops: IntArray) -> Pending[list[bytes]]:
@@ -110,12 +113,13 @@ class FlatSource(StoredSource):
         total = int((stops - starts).sum())
         if not total:
             return Done([b""] * len(starts))
-        maps = self._maps
-        if maps is not None:
+        memory = self._memory
+        if memory is not None:
             try:
-                return Done(maps.blobs(starts, stops))
-            except NotMappable:
-                self.unmap()
+                return Done(memory.blobs(starts, stops))
+            except NotHere:
+                self.give_up(memory)
+                return self.blobs(starts, stops)
         out = empty((total,), self.dtype)
         ends = np.cumsum(stops - starts)
 

@@ -1,8 +1,14 @@
-"""What sources over stored segments share: local raw shards are mapped, everything else is read through TensorStore."""
+"""What sources over stored segments share.
+
+Local raw objects are mapped, small arrays decoded in memory, and everything else is read through TensorStore.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,14 +18,18 @@ from zlake.format.documents import SegmentTensor
 from zlake.format.paths import tensor_prefix
 from zlake.segments import filemap
 from zlake.segments.arrays import StoredValues
-from zlake.segments.cache import MAX_MAPS, Cache, caches
+from zlake.segments.cache import MAX_MAPS, caches
 from zlake.segments.layout import IDS, OFFSETS, SEQUENCE_OFFSETS, VALUES, ArrayLayout, arrays
 from zlake.segments.mapped import MappedValues
+from zlake.segments.maps import Maps
+from zlake.segments.resident import Resident
 from zlake.segments.sidecars import Sidecar
 from zlake.storage.store import Store
 from zlake.types import Array, IdArray, IntArray, Layout
 
 Rows = slice | IntArray
+
+_RESIDENT_PART = 8
 
 
 class StoredSource:
@@ -37,13 +47,15 @@ class StoredSource:
         layouts = arrays(entry, dtype)
         limits = {OFFSETS: entry.elements, SEQUENCE_OFFSETS: self.items}
         self._sidecars = {
-            name: Sidecar(store, prefix, layout, limits.get(name, -1), shared.sidecars)
+            name: Sidecar(store, prefix, layout, limits.get(name, -1), shared.decoded)
             for name, layout in layouts.items()
             if name != VALUES
         }
         values = layouts[VALUES]
         self._values = StoredValues(store, prefix, values)
-        self._maps = _maps(store, prefix, values, shared.maps)
+        self._ways = _ways(store, prefix, values, context)
+        self._memory = next(self._ways, None)
+        self._lock = threading.Lock()
         self._near = "://" not in store.url or store.url.startswith(("file://", "mem://"))
 
     @property
@@ -54,7 +66,10 @@ class StoredSource:
     @property
     def warm(self) -> bool:
         """Whether beginning a read does not wait for storage far away."""
-        return self._near or (self._maps is None and all(s.complete for n, s in self._sidecars.items() if n != IDS))
+        if self._near:
+            return True
+        ready = self._memory is None or self._memory.complete
+        return ready and all(sidecar.complete for name, sidecar in self._sidecars.items() if name != IDS)
 
     def missing(self, rows: Rows, names: Iterable[str]) -> list[tuple[Sidecar, IntArray]]:
         """Return the chunks of the named sidecars that these rows (or items) need and that may have to be loaded."""
@@ -71,9 +86,11 @@ class StoredSource:
             found.append((sidecar, chunks))
         return found
 
-    def unmap(self) -> None:
-        """From now on read through TensorStore."""
-        self._maps = None
+    def give_up(self, memory: MappedValues) -> None:
+        """Read in the next best way from now on; after the last it is TensorStore that reads."""
+        with self._lock:
+            if self._memory is memory:
+                self._memory = next(self._ways, None)
 
     def ids(self, rows: Rows) -> IdArray:
         """Return sample ids."""
@@ -91,14 +108,20 @@ class StoredSource:
         return pairs(here(self._sidecars[SEQUENCE_OFFSETS], rows, 1), rows)
 
 
-def _maps(store: Store, prefix: str, layout: ArrayLayout, cache: Cache) -> MappedValues | None:
-    """Return the values as memory maps, if chunks are raw and divided along axis 0 alone."""
-    whole = layout.chunk[1:] == layout.shape[1:] and layout.shard[1:] in ((), layout.shape[1:])
-    if layout.codec != "raw" or not whole or not layout.shape[0] or not filemap.available():
-        return None
-    if layout.objects[0] > MAX_MAPS:
-        return None
-    return MappedValues(store, prefix, layout, cache)
+def _ways(store: Store, prefix: str, layout: ArrayLayout, context: Context) -> Iterator[MappedValues]:
+    """Yield the ways in which the values can be had in memory, the best first."""
+    if layout.chunk[1:] != layout.shape[1:] or layout.shard[1:] not in ((), layout.shape[1:]) or not layout.shape[0]:
+        return  # tiles, or nothing at all
+    shared = caches(context)
+    if layout.codec == "raw" and layout.objects[0] <= MAX_MAPS and filemap.available():
+        yield MappedValues(layout, partial(Maps, store, prefix, layout), shared.maps)
+    if prod(layout.objects) * prod(layout.shard or layout.chunk) * layout.dtype.itemsize <= resident_bound(context):
+        yield MappedValues(layout, partial(Resident, store, prefix, layout), shared.decoded)
+
+
+def resident_bound(context: Context) -> int:
+    """Return the bytes up to which an array is kept decoded in memory; larger ones are read through TensorStore."""
+    return context.cache_bytes // _RESIDENT_PART
 
 
 def count(rows: Rows) -> int:
