@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -35,9 +36,9 @@ def rows(first: int, count: int) -> dict[str, list]:
     }
 
 
-def every_kind(path: Path | str) -> zlake.Dataset:
+def every_kind(path: Path | str, **options: Any) -> zlake.Dataset:
     """Return an open dataset of two commits, 12 and then 5 rows, and the ids of both in ``ds.info``."""
-    ds = zlake.empty(path, overwrite=True)
+    ds = zlake.empty(path, overwrite=True, **options)
     ds.create_tensor("dense")
     ds.create_tensor("labels", htype="class_label", class_names=["zero", "one", "two"])
     ds.create_tensor("ragged")

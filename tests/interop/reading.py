@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def samples(node: zarr.Array | zarr.Group) -> list[Any]:
     values = node["values-data"][:]
     if "values-offsets" in node:
         offsets = node["values-offsets"][:]
-        items = [values[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        items = [values[a:b] for a, b in itertools.pairwise(offsets)]
         if node.attrs["ragged:layout"] == "encoded":
             items = [item.tobytes() for item in items]
         elif "shape-data" in node:
@@ -28,7 +29,7 @@ def samples(node: zarr.Array | zarr.Group) -> list[Any]:
         items = list(values)
     if "sequence-offsets" in node:
         offsets = node["sequence-offsets"][:]
-        items = [items[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        items = [items[a:b] for a, b in itertools.pairwise(offsets)]
     assert len(items) == len(node["ids"][:]) == node.attrs["length"]
     return items
 

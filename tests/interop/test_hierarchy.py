@@ -11,6 +11,7 @@ import zarr
 import zlake
 from tests.interop.datasets import every_kind, rows
 from tests.interop.reading import assert_presents, assert_same, samples
+from zlake.format.documents import DTYPES
 
 
 def opened(ds: zlake.Dataset) -> zarr.Group:
@@ -113,6 +114,18 @@ def test_rows_updated_popped_and_of_other_shapes(tmp_path):
     ds.dense[5] = np.zeros((1, 7), np.float32)  # dense no more, though most segments are
     assert isinstance(opened(ds)["dense"], zarr.Group)
     assert_presents(opened(ds), ds)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("codec", [None, "zstd"])
+def test_dtypes(tmp_path, dtype, codec):
+    ds = zlake.empty(tmp_path / "dtypes")
+    ds.create_tensor("x", dtype=dtype, chunk_compression=codec)
+    ds.create_tensor("r", dtype=dtype, chunk_compression=codec)
+    data = np.arange(-5, 7).reshape(4, 3).astype(dtype)
+    ds.extend({"x": data, "r": [data[0, :i] for i in range(4)]})
+    assert_presents(opened(ds), ds)
+    assert_presents(opened(ds[::-1]), ds[::-1])
 
 
 @pytest.mark.parametrize("htype", ["generic", "text", "class_label", "bbox", "sequence[generic]", "json"])

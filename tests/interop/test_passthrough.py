@@ -31,7 +31,7 @@ def recorded(tmp_path) -> tuple[zlake.Dataset, FaultStore]:
 @pytest.fixture
 def small_shards(monkeypatch) -> Iterator[None]:
     monkeypatch.setattr(limits, "SHARD_BYTES", limits.MIB)
-    yield
+    return
 
 
 def data(rows: int, seed: int = 0) -> np.ndarray:

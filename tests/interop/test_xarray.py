@@ -99,6 +99,21 @@ def test_dask(kinds, scheduler):
             np.testing.assert_array_equal(lazy.compute().values, wanted)
 
 
+def test_dask_chunks_are_runs_of_whole_chunks(tmp_path):
+    ds = zlake.empty(tmp_path / "chunks")
+    ds.create_tensor("x")
+    ds.create_tensor("wide")
+    data = np.random.default_rng(0).integers(0, 255, (20_000, 32, 32), dtype=np.uint8)
+    ds.x.extend(data)
+    ds.wide.extend(np.ones((3, 2_000_000)))
+    with xr.open_dataset(tmp_path / "chunks", engine="zlake", chunks={}) as found:
+        assert found.x.chunks[0] == (20_000,)  # one shard
+        assert found.wide.chunks[0] == (2, 1)  # two shards of two rows
+    with xr.open_dataset(ds[1:].zarr_store(), engine="zlake", chunks={}) as found:
+        assert found.x.chunks[0] == (16 * 1024, 19_999 - 16 * 1024)  # built chunks of 1 MiB, 16 to a task
+        np.testing.assert_array_equal(found.x.mean("sample").values, data[1:].mean(axis=0))
+
+
 def test_dask_names_depend_on_the_version_and_the_rows_alone(kinds, kinds_path):
     name = dask.base.tokenize(kinds.zarr_store())
     assert name == dask.base.tokenize(zlake.load(kinds_path).zarr_store())

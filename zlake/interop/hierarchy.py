@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import product
 from operator import lt
@@ -21,6 +23,8 @@ from zlake.session.view import View
 from zlake.types import JSON, IntArray
 
 DOCUMENT: Final = "zarr.json"
+
+_DIGITS: Final = re.compile("[0-9]{1,18}")
 
 
 class Hierarchy:
@@ -132,7 +136,7 @@ def _groups(session: Session, view: View) -> set[str]:
 def _parse(chunk: str, objects: Index) -> Index | None:
     """Return the index of a chunk as its key says it, or None where there is no such chunk."""
     parts = chunk.split(".")[1:]
-    if len(parts) != len(objects) or not all(part.isascii() and part.isdigit() for part in parts):
+    if len(parts) != len(objects) or not all(_DIGITS.fullmatch(part) for part in parts):
         return None
     index = tuple(map(int, parts))
     return index if all(map(lt, index, objects)) and chunk_key(index) == chunk else None
@@ -145,11 +149,15 @@ def _documents(groups: dict[str, dict[str, JSON]], arrays: dict[str, ArrayNode])
     }
     for path, node in arrays.items():
         nodes[path] = metadata.array_metadata(node.layout) | {"attributes": node.attributes}
+    names = sorted(nodes)
     found = {}
     for path, document in nodes.items():
         prefix = f"{path}/" if path else ""
-        below = {name[len(prefix) :]: nodes[name] for name in sorted(nodes) if name and name.startswith(prefix)}
-        consolidated = {"kind": "inline", "must_understand": False, "metadata": below}
-        extra = {} if path in arrays else {"consolidated_metadata": consolidated}
+        extra = {}
+        if path not in arrays:
+            first = bisect_left(names, prefix)
+            last = bisect_left(names, f"{path}0") if path else len(names)  # "0" is the character after "/"
+            below = {name[len(prefix) :]: nodes[name] for name in names[first:last] if name}
+            extra = {"consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": below}}
         found[prefix + DOCUMENT] = msgspec.json.encode(document | extra)
     return found

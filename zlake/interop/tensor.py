@@ -29,7 +29,7 @@ from zlake.types import JSON, Array, IntArray, Layout
 Dimensions = Callable[[str, int], str]
 """From the name that a segment gives a dimension, and its length, to its name in the hierarchy."""
 
-_PLAIN_ARRAY: Final = {"encoding-type": "array", "encoding-version": "0.2.0"}
+_PLAIN_ARRAY: Final[Mapping[str, JSON]] = {"encoding-type": "array", "encoding-version": "0.2.0"}
 """What anndata, which reads the arrays of a group, calls an array."""
 
 
@@ -180,8 +180,8 @@ class TensorArrays:
         found = {}
         for name, layout in arrays(self.entry, self.dtype).items():
             names = tuple(dimensions(*dimension) for dimension in zip(layout.dimensions, layout.shape, strict=True))
-            own = dict(attributes) if name == VALUES and self.plain else dict(_PLAIN_ARRAY)
-            found[name] = ArrayNode(replace(layout, dimensions=names), own, self._locator(name), readers[name])
+            own = attributes if name == VALUES and self.plain else _PLAIN_ARRAY
+            found[name] = ArrayNode(replace(layout, dimensions=names), dict(own), self._locator(name), readers[name])
         return found
 
     def _locator(self, name: str) -> Callable[[Index], Stored | None]:

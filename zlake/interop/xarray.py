@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from xarray.backends import BackendEntrypoint
 from xarray.backends.zarr import ZarrBackendEntrypoint
 
 from zlake.errors import InvalidPathException
 from zlake.interop.zarr_store import ZlakeStore
+from zlake.limits import MIB
 from zlake.session import opening
 from zlake.session.view import View
 
 if TYPE_CHECKING:
-    from xarray import Dataset, DataTree
+    from xarray import Dataset, DataTree, Variable
+
+DASK_CHUNK_BYTES: Final = 16 * MIB
+"""Chunks that the engine suggests to dask are about this large, or one shard."""
 
 Decoders = bool | Mapping[str, bool] | None
 
@@ -164,11 +169,23 @@ def store_of(path: Any, ref: str | None, creds: Mapping[str, Any] | str | None) 
 
 
 def _for_people(dataset: Dataset) -> Dataset:
-    """Write attributes that netCDF cannot hold (objects, booleans, null) as JSON text; drop the list of conventions."""
+    """Write attributes that netCDF cannot hold as JSON text, drop the list of conventions, suggest chunks for dask."""
     dataset.attrs.pop("zarr_conventions", None)
-    for holder in (dataset, *dataset.variables.values()):
-        holder.attrs.update({key: json.dumps(value) for key, value in holder.attrs.items() if not _plain(value)})
+    for variable in dataset.variables.values():
+        _prefer_large_chunks(variable)
+    for attributes in (dataset.attrs, *(variable.attrs for variable in dataset.variables.values())):
+        attributes.update({key: json.dumps(value) for key, value in attributes.items() if not _plain(value)})
     return dataset
+
+
+def _prefer_large_chunks(variable: Variable) -> None:
+    """Let ``chunks={}`` mean runs of whole chunks of some megabytes: one task for every stored chunk would be many."""
+    chunks, shards = variable.encoding.get("chunks"), variable.encoding.get("shards")
+    if chunks:
+        unit = (shards or chunks)[0]
+        row_bytes = max(1, variable.dtype.itemsize * prod(variable.shape[1:]))
+        rows = max(unit, DASK_CHUNK_BYTES // row_bytes // unit * unit)
+        variable.encoding["preferred_chunks"] = dict(zip(variable.dims, (rows, *chunks[1:]), strict=True))
 
 
 def _plain(value: object) -> bool:

@@ -180,11 +180,12 @@ class ZlakeStore(Store):
             return len(node.build(index))
         if stored.stop is not None:
             return stored.stop - stored.start
-        sizes = (info.size for info in self._version.store.list_info(stored.key) if info.key == stored.key)
-        size = next(sizes, None)
-        if size is None:
-            raise ObjectNotFoundError(f"{stored.key}: the object is missing, though the dataset refers to it")
-        return size
+        store = self._version.store
+        if store.capabilities.listable:
+            for info in store.list_info(stored.key):
+                if info.key == stored.key:
+                    return info.size
+        return len(self._read_stored(stored, None))
 
     # ------------------------------------------------------------ listing
 
