@@ -61,10 +61,11 @@ def read(column: Column, rows: Rows, selected: Selected, key: Key, aslist: bool)
     def finish(samples: Any) -> Any:
         if not aslist and not rest:
             return reading.stack(column, samples)
-        samples = [as_numpy(column, sample) for sample in samples]
+        if column.htype.document or column.state.sequence:
+            samples = [as_numpy(column, sample) for sample in samples]
         for part in rest:
             samples = [region.apply(sample, part) for sample in samples]
-        return samples if aslist else np.stack(samples)
+        return list(samples) if aslist else np.stack(samples)
 
     return mapped(reading.samples(column, chosen, first), finish)
 
