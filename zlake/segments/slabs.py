@@ -72,15 +72,19 @@ class Slabs:
 
 def _allocate(nbytes: int) -> Bytes:
     size = -(-nbytes // _HUGE_PAGE) * _HUGE_PAGE
-    area = mmap.mmap(-1, size + _HUGE_PAGE)
-    whole = np.frombuffer(area, np.uint8)
-    start = -whole.ctypes.data % _HUGE_PAGE
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        area.madvise(mmap.MADV_HUGEPAGE)
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.empty(size, np.uint8)
+    # Private, for a forked child must not write into our arrays; and shared memory has no huge pages.
+    area = mmap.mmap(-1, size + _HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    area.madvise(mmap.MADV_HUGEPAGE)
+    start = -np.frombuffer(area, np.uint8).ctypes.data % _HUGE_PAGE
     return np.ndarray((size,), np.uint8, buffer=area, offset=start)
 
 
 def _unused_references() -> int:
+    """Return the count of an array that only a list knows; where counts cannot be relied on, one that no array has."""
+    if sys.implementation.name != "cpython" or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return -2
     probe = [np.empty(1, np.uint8)]
     return sys.getrefcount(probe[0])
 
