@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import simplejpeg
+from fsspec.implementations.memory import MemoryFileSystem
 from servers.files import FileServer
 from servers.fixtures import Bucket
 from servers.s3 import S3Server
@@ -151,3 +153,28 @@ def test_credentials_are_shown_nowhere(s3_server: S3Server, s3_bucket: Bucket) -
     for secret in ("aws_secret_access_key", "aws_session_token"):
         assert not any(s3_bucket.creds[secret] in text for text in shown)
         assert s3_bucket.creds[secret].encode() not in stored
+
+
+class Shelf(MemoryFileSystem):
+    """A file system of fsspec's that knows no conditional writes."""
+
+    protocol = "zlakeshelf"
+
+
+def test_storages_without_conditional_writes_need_a_single_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZLAKE_CACHE_DIR", str(tmp_path))
+    fsspec.register_implementation("zlakeshelf", Shelf, clobber=True)
+    path = "zlakeshelf://single-writer/ds"
+    with pytest.raises(zlake.errors.UnsafeStorageError, match="single_writer=True"):
+        zlake.empty(path)
+    ds = zlake.empty(path, single_writer=True)
+    fill(ds)
+    first = ds.commit("one")
+    check(zlake.load(f"{path}@{first}"))
+    with pytest.raises(zlake.errors.UnsafeStorageError, match="single_writer=True"):
+        zlake.load(path).append({"x": X[0], "r": RAGGED[0], "image": JPEGS[0]})
+    again = zlake.load(path, single_writer=True)
+    again.append({"x": X[0], "r": RAGGED[0], "image": JPEGS[0]})
+    assert len(zlake.load(path)) == 301

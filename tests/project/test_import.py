@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ["torch", "xarray", "dask", "pandas", "zarr", "s3fs", "gcsfs", "aiohttp", "botocore", "requests", "PIL.Image"]
+HEAVY = ["torch", "xarray", "dask", "pandas", "zarr", "s3fs", "gcsfs", "aiohttp", "botocore", "requests", "moto"]
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ def empty(
     context: Context | None = None,
     memory_cache_size: int | None = None,
     local_cache_size: int | None = None,
+    single_writer: bool = False,
     **ignored: Any,
 ) -> Dataset:
     """Create an empty dataset.
@@ -45,6 +46,8 @@ def empty(
         Bound of the decoded chunks in memory, in MB.
     local_cache_size
         Bound of the local cache of remote objects, in MB.
+    single_writer
+        Write also where the storage has no conditional writes, so that a second writer would lose data.
     **ignored
         ``lock_enabled`` and ``lock_timeout`` of Deep Lake, ignored with a warning: there are no locks.
 
@@ -54,6 +57,8 @@ def empty(
         If there is a dataset and ``overwrite`` is false.
     PathNotEmptyException
         If the path holds something else.
+    UnsafeStorageError
+        If the storage has no conditional writes, unless ``single_writer``.
     """
     _check_ignored(ignored)
     plain, address = opening.split_address(_text(path))
@@ -61,7 +66,7 @@ def empty(
         raise InvalidPathException(f"a new dataset has no version {address!r} yet; create {plain!r} without it")
     made = opening.make_context(context, memory_cache_size, local_cache_size)
     store = opening.store_at(plain, creds, made, False)
-    return Dataset(opening.create_session(store, made, overwrite=overwrite))
+    return Dataset(opening.create_session(store, made, overwrite=overwrite, single_writer=single_writer))
 
 
 def load(
@@ -74,6 +79,7 @@ def load(
     context: Context | None = None,
     memory_cache_size: int | None = None,
     local_cache_size: int | None = None,
+    single_writer: bool = False,
     **ignored: Any,
 ) -> Dataset:
     """Open a dataset.
@@ -90,7 +96,7 @@ def load(
         Branch, tag or commit, instead of ``path@ref``.
     committed
         Open the newest commit of the branch, without what is staged on top of it.
-    context, memory_cache_size, local_cache_size, **ignored
+    context, memory_cache_size, local_cache_size, single_writer, **ignored
         As in `empty`.
 
     Raises
@@ -110,7 +116,9 @@ def load(
         raise InvalidPathException(f"give the version once: the path says {address!r}, ref says {ref!r}")
     made = opening.make_context(context, memory_cache_size, local_cache_size)
     store = opening.store_at(plain, creds, made, read_only)
-    return Dataset(opening.open_session(store, made, ref or address, read_only, committed=committed))
+    return Dataset(
+        opening.open_session(store, made, ref or address, read_only, committed=committed, single_writer=single_writer)
+    )
 
 
 def dataset(path: Path, read_only: bool | None = None, overwrite: bool = False, **options: Any) -> Dataset:

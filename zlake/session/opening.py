@@ -69,7 +69,7 @@ def store_at(path: str, creds: Mapping[str, Any] | str | None, context: Context,
     return open_store(path, creds=creds, context=context, read_only=bool(read_only))
 
 
-def create_session(store: Store, context: Context, *, overwrite: bool) -> Session:
+def create_session(store: Store, context: Context, *, overwrite: bool, single_writer: bool = False) -> Session:
     """Create an empty dataset and open it.
 
     Raises
@@ -89,7 +89,7 @@ def create_session(store: Store, context: Context, *, overwrite: bool) -> Sessio
         raise PathNotEmptyException(
             f"{store.url} is no dataset but holds objects ({found!r} for one); choose an empty path"
         )
-    repository = Repository.create(store, context)
+    repository = Repository.create(store, context, single_writer=single_writer)
     return Session(repository, repository.head(MAIN))
 
 
@@ -106,7 +106,13 @@ def is_dataset(store: Store) -> bool:
 
 
 def open_session(
-    store: Store, context: Context, address: str | None, read_only: bool | None, *, committed: bool = False
+    store: Store,
+    context: Context,
+    address: str | None,
+    read_only: bool | None,
+    *,
+    committed: bool = False,
+    single_writer: bool = False,
 ) -> Session:
     """Open a dataset at a branch (by default ``main``), a tag or a commit.
 
@@ -122,8 +128,10 @@ def open_session(
         None opens for writing where storage and version allow.
     committed
         Open the branch's newest commit instead of its staged state.
+    single_writer
+        Write also where the storage has no conditional writes.
     """
-    repository = Repository.open(store, context)
+    repository = Repository.open(store, context, single_writer=single_writer)
     head = repository.resolve(address)
     if committed and head.branch is not None:
         head = repository.committed(head)
