@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from zlake.limits import KIB
 from zlake.segments.cache import Cache, Slot
 from zlake.segments.chunks import Chunks
 from zlake.segments.layout import ArrayLayout
@@ -20,6 +21,7 @@ from zlake.types import Array, IntArray
 Bytes = npt.NDArray[np.uint8]
 
 _BYTE = np.dtype(np.uint8)
+_BLOCK_BYTES = 192 * KIB
 _FEW = 12  # rows: so few are copied sooner one by one than by an index
 
 
@@ -149,7 +151,13 @@ class MappedValues:
         """Copy units to the rows ``at`` of ``out``, ``(n, unit bytes) uint8`` and C-contiguous."""
         memory = self._chunks()
         if len(units) > _FEW:
-            out.reshape(-1).view(memory.rows.dtype)[at] = memory.rows[self._addresses(memory, units)]
+            rows, addresses = out.reshape(-1).view(memory.rows.dtype), self._addresses(memory, units)
+            if isinstance(at, slice):
+                rows, at = rows[at], slice(0, len(units))
+            step = max(1, _BLOCK_BYTES // max(1, memory.row_bytes))
+            for i in range(0, len(units), step):  # what the index makes is still in the processor's cache when copied
+                here = slice(i, i + step)
+                rows[here if isinstance(at, slice) else at[here]] = memory.rows[addresses[here]]
             return
         size, view, target = memory.row_bytes, memory.view, out.reshape(-1).data
         positions = range(at.start, at.stop, at.step or 1) if isinstance(at, slice) else at.tolist()
