@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zlake.extents.selection import Selection
+from zlake.session.column import Column
 from zlake.session.opening import Portable
 from zlake.session.session import Session
 
@@ -41,12 +43,38 @@ def tensor_like(ds: Dataset, name: str, source: Tensor) -> Tensor:
     return made
 
 
-def pickled(
-    session: Session, rows: Selection | int | None, group: str, names: tuple[str, ...] | None
-) -> tuple[Any, ...]:
-    """Return the arguments of `reopen`; what is not flushed yet is flushed first, so that the other process sees it."""
-    session.flush()
-    return Portable.of(session), rows, group, names
+def plain(value: Any, target: Column | None) -> Any:
+    """Return the samples of a tensor face, for a target that may be another tensor; anything else as it is."""
+    from zlake.dataset.tensor import Tensor
+
+    return value._plain(target) if isinstance(value, Tensor) else value
+
+
+def plain_row(ds: Dataset, row: Any, error: type[Exception]) -> Mapping[str, Any]:
+    """Return a row or rows, given as a dictionary or another dataset, with the samples of tensor faces in it.
+
+    Raises
+    ------
+    Exception
+        Of the class given, if it is neither.
+    """
+    from zlake.dataset.dataset import Dataset
+    from zlake.dataset.tensor import Tensor
+
+    if isinstance(row, Dataset):
+        row = row.tensors
+    elif type(row) is not dict and not isinstance(row, Mapping):
+        raise error(f"expected a dictionary of tensor names to samples, got {type(row).__name__}")
+    if Tensor not in map(type, row.values()):
+        return row  # type: ignore[no-any-return]
+    return {name: plain(value, ds._session.columns.get(ds._group + name)) for name, value in row.items()}
+
+
+def pickled(session: Session) -> tuple[Portable]:
+    """Return how to reopen a session; what is not flushed yet is flushed first, so that the other process sees it."""
+    if session.changed:
+        session.flush()
+    return (Portable.of(session),)
 
 
 def reopen(portable: Portable, rows: Selection | int | None, group: str, names: tuple[str, ...] | None) -> Dataset:
@@ -54,3 +82,12 @@ def reopen(portable: Portable, rows: Selection | int | None, group: str, names: 
     from zlake.dataset.dataset import Dataset
 
     return Dataset(portable.open(), rows, group, names)
+
+
+def reopen_tensor(
+    name: str, rows: Selection | int | None, key: tuple[tuple[Any, ...], ...], portable: Portable
+) -> Tensor:
+    """Open a pickled tensor face at the very snapshot it was pickled at."""
+    from zlake.dataset.tensor import Tensor
+
+    return Tensor(portable.open().column(name), rows, key)

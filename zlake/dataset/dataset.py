@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from types import EllipsisType, TracebackType
 from typing import Any
@@ -11,7 +12,16 @@ import numpy as np
 from zlake.dataset import addressing, listing, show
 from zlake.dataset.info import Info
 from zlake.dataset.tensor import Tensor
-from zlake.errors import GroupInfoNotSupportedError, InvalidKeyTypeError, InvalidOperationError, MissingDependencyError
+from zlake.errors import (
+    GroupInfoNotSupportedError,
+    InvalidKeyTypeError,
+    InvalidOperationError,
+    MissingDependencyError,
+    SampleAppendError,
+    SampleExtendError,
+    SampleUpdateError,
+    TensorDoesNotExistError,
+)
 from zlake.extents.selection import Selection
 from zlake.samples.spec import UNSPECIFIED
 from zlake.session import append, commit, schema, update
@@ -80,6 +90,8 @@ class Dataset:
         full = name[1:] if name.startswith("/") else self._group + name
         column = self._session.columns.get(full)
         if column is not None:
+            if self._names is not None and full not in self._names:
+                raise TensorDoesNotExistError(f"tensor {full!r} is not among those of this view: {list(self._names)}")
             return Tensor(column, self._rows)
         if full in self._session.groups:
             return Dataset(self._session, self._rows, full + "/", self._names)
@@ -105,9 +117,11 @@ class Dataset:
         if not isinstance(key, str):
             raise InvalidKeyTypeError(f"rows cannot be assigned as a whole; use ds[{key!r}].update({{...}})")
         target = self._named(key)
-        if isinstance(self._rows, int) and isinstance(target, Tensor):
+        if not isinstance(target, Tensor):
+            raise InvalidKeyTypeError(f"{key!r} is a group; assign to its tensors")
+        if isinstance(self._rows, int):
             Tensor(target._column)[self._rows] = value
-        elif target is not value:  # `ds.x += 1` assigns what it changed in place
+        else:
             target[:] = value
 
     def __contains__(self, name: object) -> bool:
@@ -119,14 +133,17 @@ class Dataset:
         if isinstance(self._rows, int):
             yield self
             return
-        rows = range(len(self)) if self._rows is None else self._rows.array().tolist()
+        rows = range(self.min_len) if self._rows is None else self._rows.array().tolist()
         for row in rows:
             yield Dataset(self._session, row, self._group, self._names)
 
     def __len__(self) -> int:
-        if isinstance(self._rows, int):
-            return 1
-        return self.min_len if self._rows is None else len(self._rows)
+        if self._rows is not None:
+            return 1 if isinstance(self._rows, int) else len(self._rows)
+        rows = self.min_len
+        if rows != self.max_len:
+            warnings.warn(f"tensors have different lengths: len() is that of the shortest, {rows}", stacklevel=2)
+        return rows
 
     def __dir__(self) -> list[str]:
         return [*object.__dir__(self), *self.tensors, *self.groups]
@@ -281,6 +298,7 @@ class Dataset:
             If a sample does not fit, or a tensor is left out; no tensor was changed.
         """
         self._whole("append")
+        sample = addressing.plain_row(self, sample, SampleAppendError)
         append.append_row(self._session, sample, skip_ok=skip_ok, append_empty=append_empty, group=self._group)
 
     def extend(
@@ -312,7 +330,7 @@ class Dataset:
         self._whole("extend")
         append.extend_rows(
             self._session,
-            samples,
+            addressing.plain_row(self, samples, SampleExtendError),
             skip_ok=skip_ok,
             append_empty=append_empty,
             ignore_errors=ignore_errors,
@@ -328,9 +346,8 @@ class Dataset:
         SampleUpdateError
             If a sample does not fit; nothing was changed.
         """
-        rows = self._rows
-        if rows is None:
-            rows = Selection.all(len(self))
+        sample = addressing.plain_row(self, sample, SampleUpdateError)
+        rows = Selection.all(self.min_len) if self._rows is None else self._rows
         if isinstance(rows, int):
             values = {self._group + name: [value] for name, value in sample.items()}
             update.update_rows(self._session, np.array([rows]), values)
@@ -471,7 +488,7 @@ class Dataset:
         return verifying.verify(self._session, deep, progressbar)
 
     def summary(self, force: bool = False) -> None:
-        """Print the tensors with htype, shape, dtype and compression; views of over 10,000 rows need ``force``."""
+        """Print the tensors with htype, shape, dtype and compression; ``force`` reads the shapes of all samples."""
         show.summary(self, force)
 
     def __repr__(self) -> str:
@@ -503,7 +520,7 @@ class Dataset:
         return listing.view(self._session, self._rows, self._group, self._names)
 
     def __reduce__(self) -> Any:
-        return addressing.reopen, addressing.pickled(self._session, self._rows, self._group, self._names)
+        return addressing.reopen, (*addressing.pickled(self._session), self._rows, self._group, self._names)
 
     def _whole(self, method: str) -> None:
         if self._rows is not None or self._names is not None:

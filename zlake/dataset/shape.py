@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zlake.session.present import interval_text
+
 
 @dataclass(frozen=True, slots=True)
 class ShapeInterval:
@@ -34,5 +36,4 @@ class ShapeInterval:
         return tuple(a if a == b else None for a, b in zip(self.lower, self.upper, strict=True))
 
     def __str__(self) -> str:
-        parts = [str(a) if a == b else f"{a}:{b}" for a, b in zip(self.lower, self.upper, strict=True)]
-        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        return interval_text(self.lower, self.upper)

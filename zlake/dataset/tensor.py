@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from zlake.dataset import addressing, show
 from zlake.dataset.info import Info
+from zlake.dataset.operators import Operator, Operators
 from zlake.dataset.shape import ShapeInterval
 from zlake.errors import InvalidOperationError, RowIndexError
 from zlake.extents.selection import Selection, split_key
-from zlake.session import append, present, read, region, update
+from zlake.session import append, inplace, present, read, region, transfer, update
 from zlake.session.column import Column
 from zlake.types import IdArray, IntArray, Pending
 
 
-class Tensor:
+class Tensor(Operators):
     """A tensor of a dataset, or the rows of it that were selected. Nothing is read before a value is asked for.
 
     Not made by hand: ``ds.images``, ``ds["images"]``, ``ds.images[10:20]``.
@@ -134,8 +136,19 @@ class Tensor:
         return found if dtype is None else np.asarray(found, dtype)
 
     def data(self, aslist: bool = False) -> builtins.dict[str, Any]:
-        """Return the values with what belongs to them: ``{"value": ...}``, for class labels also ``"text"``."""
-        return present.data(self._column, self._rows, self.numpy(aslist=aslist))
+        """Return the values with what belongs to them.
+
+        Parameters
+        ----------
+        aslist
+            As of `numpy`.
+
+        Returns
+        -------
+        dict
+            ``value``; of class labels with names also ``text``, of images also ``sample_info``.
+        """
+        return present.data(self._column, self._rows, self._selected, self._key, aslist)
 
     def text(self) -> Any:
         """Return the string of one selected row, or the list of strings of several."""
@@ -199,8 +212,8 @@ class Tensor:
 
     @property
     def dtype(self) -> np.dtype[Any] | None:
-        """Dtype of the samples; None before the first one where it was not given, and for text, json, list and tag."""
-        return self._column.spec.dtype
+        """Dtype that `numpy` gives: str for text, object for json, list and tag; None until a sample has decided it."""
+        return present.dtype(self._column)
 
     @property
     def ndim(self) -> int | None:
@@ -257,6 +270,11 @@ class Tensor:
         return present.meta(self._column)
 
     @property
+    def sample_info(self) -> Any:
+        """What encoded images say about themselves: a dictionary for one row by number, else a list of them."""
+        return present.sample_info(self._column, self._rows, self._selected)
+
+    @property
     def info(self) -> Info:
         """The tensor's own dictionary, saved with the dataset."""
         return Info(self._column.session, self._column)
@@ -276,7 +294,7 @@ class Tensor:
             If it does not fit; the tensor is as it was.
         """
         self._whole("append")
-        append.append_sample(self._column, sample)
+        append.append_sample(self._column, addressing.plain(sample, self._column))
 
     def extend(self, samples: Iterable[Any], progressbar: bool = False, ignore_errors: bool = False) -> None:
         """Append many samples, or none: an array's first axis, or a sequence of samples.
@@ -287,6 +305,7 @@ class Tensor:
             If one does not fit; the tensor is as it was.
         """
         self._whole("extend")
+        samples = addressing.plain(samples, self._column)
         append.extend_samples(self._column, samples, ignore_errors=ignore_errors, progressbar=progressbar)
 
     def pop(self, index: int | Sequence[int] | None = None) -> None:
@@ -301,20 +320,37 @@ class Tensor:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Give rows new samples, or assign to a part of them: ``x[3] = a``, ``x[2:4] = [a, b]``, ``x[3, 0:2] = 7``."""
-        if isinstance(value, Tensor):
-            value = value.numpy(aslist=not isinstance(value._rows, int))
-        if self._rows is None and isinstance(key, (int, np.integer)):
+        one = self._rows is None and isinstance(key, (int, np.integer))
+        target = self if one and int(key) >= len(self) else self[key]  # behind the end there is nothing to select
+        if isinstance(value, Tensor) and target._same(value):
+            return  # `x[0] += 1` assigns what it has changed in place
+        value = addressing.plain(value, self._column)
+        if one:
             update.write_row(self._column, int(key), value)
-            return
-        target = self[key]
-        if isinstance(target._rows, int) and not target._key:
-            update.update_rows(self._column.session, np.array([target._rows]), {self.name: [value]})
+        elif len(target._key) > 1:
+            raise InvalidOperationError("index the axes of the samples once: x[row, axis, axis] = value")
         elif target._key:
-            if len(target._key) > 1:
-                raise InvalidOperationError("index the axes of the samples once: x[row, axis, axis] = value")
-            update.update_sample_part(self._column, target._row_array(), target._key[0], value)
+            inplace.assign_part(self._column, target._row_array(), target._key[0], value)
         else:
-            update.update_rows(self._column.session, target._row_array(), {self.name: _samples(value)})
+            values = [value] if isinstance(target._rows, int) else value
+            update.update_rows(self._column.session, target._row_array(), {self.name: values})
+
+    def _operate(self, function: Operator, value: Any) -> None:
+        inplace.operate(self._column, self._row_array(), self._key, function, addressing.plain(value, None))
+
+    def _same(self, other: Tensor) -> bool:
+        """Whether both select the same of one tensor."""
+        if self._column is not other._column or len(self._key) != len(other._key):
+            return False
+        same_key = all(region.same(a, b) for a, b in zip(self._key, other._key, strict=True))
+        return same_key and np.array_equal(self._row_array(), other._row_array())
+
+    def _plain(self, target: Column | None) -> Any:
+        """Return what is selected as samples that can be given to another tensor."""
+        if self._key:
+            return self.numpy(aslist=not isinstance(self._rows, int))
+        found = transfer.samples(self._column, self._selected(), target)
+        return found[0] if isinstance(self._rows, int) else found
 
     def _whole(self, method: str) -> None:
         if self._rows is not None or self._key:
@@ -327,16 +363,12 @@ class Tensor:
         print(repr(self))  # printing is what is asked for
 
     def __repr__(self) -> str:
-        shown = "" if self._rows is None else f", rows={len(self)}"
-        return f"Tensor(name={self.name!r}, htype={self.htype!r}, dtype={self.dtype}, shape={self.shape}{shown})"
+        return show.tensor(self)
+
+    def __reduce__(self) -> Any:
+        return addressing.reopen_tensor, (self.name, self._rows, self._key, *addressing.pickled(self._column.session))
 
     def __eq__(self, other: object) -> Any:
         return self.numpy() == (other.numpy() if isinstance(other, Tensor) else other)
 
     __hash__ = object.__hash__
-
-
-def _samples(value: Any) -> Sequence[Any]:
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
-        raise RowIndexError(f"several rows take a sequence of as many samples, not {value!r}")
-    return value  # type: ignore[no-any-return]

@@ -50,6 +50,10 @@ class ClassLabel(HType):
             return prepare_array(sample, spec.dtype, spec.ndim)
         return super().array(self._numbers(sample, spec), spec)
 
+    def part(self, value: Any, spec: TensorSpec) -> Array:
+        """Return labels for a part of a sample as indices."""
+        return super().part(self._numbers(value, spec), spec)
+
     def prepare_many(self, samples: Any, spec: TensorSpec) -> Prepared:
         """Return the labels of many samples as indices."""
         if spec.sample_compression is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from zlake.errors import SampleDecompressionError, SampleError, TensorDtypeMismatchError
 from zlake.samples.arrays import each_sample, fit_shape, prepare_array, prepare_arrays
-from zlake.samples.cast import to_array
+from zlake.samples.cast import cast, to_array
 from zlake.samples.codecs import codec
 from zlake.samples.encoded import Encoded
 from zlake.samples.fit import check_record
@@ -199,6 +199,17 @@ class HType:
         return prepare_array(
             sample.array if isinstance(sample, Sample) else sample, dtype, ndim, channels=self.channels
         )
+
+    def part(self, value: Any, spec: TensorSpec) -> Array:
+        """Return what is assigned to a part of a sample, in the tensor's dtype and of any shape that broadcasts.
+
+        Raises
+        ------
+        SampleError
+            If it does not cast safely.
+        """
+        array, by_value = to_array(value)
+        return cast(array, rank(spec)[0], by_value=by_value)
 
     def encode(self, sample: Any, spec: TensorSpec) -> Encoded:
         """Return one sample encoded; bytes of the tensor's own compression are kept as they are."""

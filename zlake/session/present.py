@@ -9,11 +9,15 @@ import numpy as np
 
 from zlake.errors import InvalidOperationError
 from zlake.extents.selection import Selection
+from zlake.samples import Sample, codec
 from zlake.segments.pending import Done, mapped
 from zlake.session import read as reading
 from zlake.session import region
 from zlake.session.column import Column
 from zlake.types import IntArray, Pending
+
+_READ_FOR_REPR = 10_000
+"""Rows of one tensor whose shapes a repr may read."""
 
 Rows = Selection | int | None
 Selected = Callable[[], slice | IntArray]
@@ -90,9 +94,28 @@ def unwrapped(column: Column, rows: Rows, selected: Selected, htypes: tuple[str,
     return reading.samples(column, selected()).result()
 
 
-def data(column: Column, rows: Rows, value: Any) -> dict[str, Any]:
-    """Return a value with what belongs to it, as ``Tensor.data`` does."""
-    return column.htype.data(value, column.spec)
+def data(column: Column, rows: Rows, selected: Selected, key: Key, aslist: bool) -> dict[str, Any]:
+    """Return values with what belongs to them, as ``Tensor.data`` does."""
+    if column.htype.document and not key:
+        return {"value": unwrapped(column, rows, selected, (column.state.htype,))}
+    found = column.htype.data(read(column, rows, selected, key, aslist).result(), column.spec)
+    if column.state.htype.split(".")[0] == "image":
+        found["sample_info"] = sample_info(column, rows, selected)
+    return found
+
+
+def sample_info(column: Column, rows: Rows, selected: Selected) -> Any:
+    """Return what the encoded images say about themselves: a dictionary for one row by number, else a list of them."""
+    if column.state.sequence:
+        raise InvalidOperationError(f"{column.name!r} is a sequence, whose items have no info of their own")
+    chosen = selected()
+    compression = column.state.sample_compression
+    if compression is None or codec(compression).kind != "image":
+        found: list[dict[str, Any]] = [{} for _ in range(_count(chosen))]
+    else:
+        blobs = reading.blobs(column, chosen).result()
+        found = [Sample(buffer=blob, compression=compression).meta if blob else {} for blob in blobs]
+    return found[0] if isinstance(rows, int) else found
 
 
 def one_bytes(column: Column, row: int) -> bytes:
@@ -117,8 +140,37 @@ def bounds(column: Column, rows: Rows, selected: Selected, key: Key) -> tuple[tu
         high = np.shape(region.apply(np.broadcast_to(0, high), part)) if low != high else low
     if isinstance(rows, int):
         return low, high
-    count = len(chosen) if isinstance(chosen, np.ndarray) else len(range(chosen.start, chosen.stop, chosen.step or 1))
+    count = _count(chosen)
     return (count, *low), (count, *high)
+
+
+def shape_text(column: Column, rows: Rows, selected: Selected, key: Key) -> str:
+    """Return the shape as a repr shows it: an axis that only reading many shapes could tell is a question mark."""
+    chosen = selected()
+    if reading.cheap(column, chosen, _READ_FOR_REPR):
+        return interval_text(*bounds(column, rows, selected, key))
+    inner = column.spec.ndim
+    axes = ["…"] if inner is None or key else ["?"] * (inner + column.state.sequence)
+    if not isinstance(rows, int):
+        axes.insert(0, str(_count(chosen)))
+    return f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
+
+
+def interval_text(lower: tuple[int, ...], upper: tuple[int, ...]) -> str:
+    """Return an interval of shapes as text: ``(6, 1:4)``."""
+    parts = [str(a) if a == b else f"{a}:{b}" for a, b in zip(lower, upper, strict=True)]
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
+def _count(rows: slice | IntArray) -> int:
+    return len(rows) if isinstance(rows, np.ndarray) else len(range(rows.start, rows.stop, rows.step or 1))
+
+
+def dtype(column: Column) -> np.dtype[Any] | None:
+    """Return the dtype that ``numpy()`` gives: str for text, object for JSON; None where no sample has decided it."""
+    if column.htype.document:
+        return np.dtype(reading.DOCUMENT_DTYPES.get(column.state.htype, np.object_))
+    return column.spec.dtype
 
 
 def meta(column: Column) -> dict[str, Any]:

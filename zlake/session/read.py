@@ -9,16 +9,17 @@ import numpy as np
 
 from zlake.errors import DynamicTensorNumpyError, InvalidOperationError
 from zlake.extents.plan import Plan
+from zlake.format.documents import SegmentTensor
 from zlake.segments.gather import expand_sequences, gather_array, gather_blobs, gather_ids, gather_list, gather_shapes
 from zlake.segments.pending import Done, mapped
-from zlake.segments.source import Source
+from zlake.segments.source import BlockSource, Source
 from zlake.session.column import Column
 from zlake.session.decode import decode_many, decode_one
 from zlake.session.region import apply
 from zlake.types import Array, IdArray, IntArray, Pending
 
 Rows = slice | IntArray
-_DOCUMENT_DTYPES = {"text": np.str_, "json": np.object_, "list": np.object_, "tag": np.object_}
+DOCUMENT_DTYPES = {"text": np.str_, "json": np.object_, "list": np.object_, "tag": np.object_}
 
 
 def one(column: Column, row: int) -> Any:
@@ -44,7 +45,7 @@ def arrays(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending[
 
 
 def items(
-    column: Column, plan: Plan, sources: Sequence[Source], region: tuple[Any, ...] = (), *, threads: bool = True
+    column: Column, plan: Plan, sources: Sequence[Source], region: tuple[Any, ...] = (), *, threads: int | None = None
 ) -> Pending[Any]:
     """Return the items that a plan names, decoded: a list, or one array where encoded ones share a shape."""
     if not column.encoded:
@@ -92,10 +93,10 @@ def stacked(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending
     return mapped(gather_list(plan, sources, region), lambda found: stack(column, found))
 
 
-def stacked_or_list(column: Column, rows: Rows, *, threads: bool = True) -> Pending[Any]:
+def stacked_or_list(column: Column, rows: Rows, *, threads: int | None = None) -> Pending[Any]:
     """Return the rows as one array where it is known beforehand that they share a shape, else as a list.
 
-    ``threads`` says whether to decode on several threads.
+    ``threads`` says how many threads decode, where not as many as the context says.
     """
     plan, sources = column.plan(rows)
     if column.encoded:
@@ -113,7 +114,7 @@ def one_shape(plan: Plan, sources: Sequence[Source]) -> bool:
 
 def empty(column: Column, region: tuple[Any, ...] = ()) -> Array:
     """Return the array of no rows, with the sample shape where all stored samples share one."""
-    dtype = column.spec.dtype or np.dtype(_DOCUMENT_DTYPES.get(column.state.htype, np.float64))
+    dtype = column.spec.dtype or np.dtype(DOCUMENT_DTYPES.get(column.state.htype, np.float64))
     shape = common_shape(column)
     if shape is None:
         shape = (0,) * (column.spec.ndim or 0)
@@ -171,19 +172,47 @@ def shapes(column: Column, rows: Rows = slice(None)) -> IntArray:
 
 def common_shape(column: Column) -> tuple[int, ...] | None:
     """Return the one shape of all samples, judged from the segment tables alone where they are dense, else None."""
-    interval = shape_bounds(column)
-    if interval is None or interval[0] != interval[1]:
+    plan, sources = column.plan(slice(0, len(column), 1))
+    if not plan.length or column.state.sequence or not one_shape(plan, sources):
         return None
-    return interval[0]
+    return sources[plan.runs[0].source].shape
 
 
-def shape_bounds(column: Column, rows: Rows = slice(None)) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Return the smallest and the largest extent of the samples along each axis; None where there are no rows."""
+Bounds = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def shape_bounds(column: Column, rows: Rows) -> Bounds | None:
+    """Return the smallest and the largest extent of the samples along each axis; None where there are no rows.
+
+    The axes of a sequence are the number of its items, then those of the items.
+    """
     plan, sources = column.plan(rows)
     if not plan.length:
         return None
-    if not column.state.sequence and all(sources[run.source].layout == "dense" for run in plan.runs):
+    if column.state.sequence:
+        flat, counts = expand_sequences(plan, sources)
+        inner = gather_shapes(flat, sources) if flat.length else np.zeros((1, column.spec.ndim or 0), np.int64)
+        return (
+            (int(counts.min()), *inner.min(axis=0).tolist()),
+            (int(counts.max()), *inner.max(axis=0).tolist()),
+        )
+    if all(sources[run.source].layout == "dense" for run in plan.runs):
         found = np.array([sources[run.source].shape for run in plan.runs], np.int64)
     else:
-        found = shapes(column, rows)
+        found = gather_shapes(plan, sources)
     return tuple(found.min(axis=0).tolist()), tuple(found.max(axis=0).tolist())
+
+
+def cheap(column: Column, rows: Rows, limit: int) -> bool:
+    """Whether `shape_bounds` reads the shapes of ``limit`` stored rows at most; the others are known without a read."""
+    plan, sources = column.plan(rows)
+    stored = [run for run in plan.runs if not isinstance(sources[run.source], BlockSource)]
+    if not column.state.sequence:
+        known = column.base()[0]
+        # dense segments say their shape in the table; text and JSON have none
+        stored = [run for run in stored if sources[run.source].layout != "dense" and not _shapeless(known[run.source])]
+    return sum(run.length for run in stored) <= limit
+
+
+def _shapeless(entry: SegmentTensor) -> bool:
+    return entry.layout == "encoded" and not entry.shapes

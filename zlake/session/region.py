@@ -1,13 +1,15 @@
-"""Keys inside a sample: which of them storage can serve, and how the others apply to arrays in memory."""
+"""Keys inside a sample: which of them storage can serve, and how they apply to arrays in memory or change them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
 from zlake.errors import InvalidKeyTypeError, RowIndexError
+from zlake.types import Array
 
 
 def is_basic(key: tuple[Any, ...]) -> bool:
@@ -62,3 +64,43 @@ def apply(sample: Any, key: tuple[Any, ...]) -> Any:
     except IndexError as error:
         raise RowIndexError(f"{error} (sample of shape {np.shape(sample)}, key {key})") from error
     return sample
+
+
+def assign(sample: Array, key: tuple[Any, ...], change: Callable[[Array], Any]) -> None:
+    """Set the part of a sample that a key names to ``change(part)``; several lists name the outer product.
+
+    Raises
+    ------
+    RowIndexError
+        If an index lies outside the sample.
+    """
+    try:
+        if not is_basic(key):
+            key = _outer(sample, key)
+        elif Ellipsis not in key:
+            key = (*key, Ellipsis)  # a single element is then an array too, with the dtype of the sample
+        sample[key] = change(sample[key])
+    except IndexError as error:
+        raise RowIndexError(f"{error} (sample of shape {sample.shape})") from error
+
+
+def _outer(sample: Array, key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the key as one that NumPy takes, in which every list has an axis of its own in the result."""
+    rest = sample.ndim - sum(part is not Ellipsis for part in key)
+    axes: list[Any] = []
+    for part in key:
+        axes.extend([slice(None)] * rest if part is Ellipsis else [part])
+    axes.extend([slice(None)] * (sample.ndim - len(axes)))
+    if len(axes) > sample.ndim:
+        raise IndexError(f"too many indices: {len(axes)} for {sample.ndim} axes")
+    chosen = [np.arange(n)[part] for part, n in zip(axes, sample.shape, strict=True)]
+    kept = iter(np.ix_(*(rows for rows in chosen if rows.ndim)))
+    return tuple(next(kept) if rows.ndim else rows for rows in chosen)
+
+
+def same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    """Whether two checked keys are the same."""
+    return len(a) == len(b) and all(
+        type(x) is type(y) and (np.array_equal(x, y) if isinstance(x, np.ndarray) else bool(x == y))
+        for x, y in zip(a, b, strict=True)
+    )

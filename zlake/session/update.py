@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from zlake.errors import RowIndexError, SampleUpdateError, ZlakeError
+from zlake.errors import RowIndexError, SampleExtendError, SampleUpdateError, ZlakeError
 from zlake.samples import Prepared
 from zlake.segments.gather import gather_ids
-from zlake.session import read
-from zlake.session.append import append_sample, extend_samples
+from zlake.session.append import extend_samples
 from zlake.session.column import Column
 from zlake.session.prepare import Ready, forget_names, keep_names, prepare_rows
 from zlake.session.session import Session
-from zlake.types import Array, IntArray
+from zlake.types import IntArray
 
 
 def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[Any]]) -> None:
@@ -40,7 +39,9 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
     try:
         for name, samples in values.items():
             column = session.column(name)
-            _check_rows(column, rows)
+            check_rows(column, rows)
+            if isinstance(samples, (str, bytes, Mapping)) or not hasattr(samples, "__len__"):
+                raise TypeError(f"several rows take a sequence of as many samples, not one {type(samples).__name__}")
             if len(samples) != len(rows):
                 raise RowIndexError(f"{len(rows)} rows are selected, but {len(samples)} samples given")
             ready.append(prepare_rows(column, samples))
@@ -54,39 +55,16 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
     session.written()
 
 
-def update_sample_part(column: Column, rows: IntArray, key: tuple[Any, ...], value: Any) -> None:
-    """Assign to a part of samples, ``x[row, 2:4] = value``: read, change, write back.
+def write_row(column: Column, row: int, value: Any) -> None:
+    """Set one row; the row behind the last one is appended, rows in between are padded with empty samples.
 
     Raises
     ------
+    RowIndexError
+        If it counts from the end beyond the first row.
     SampleUpdateError
-        If the value does not fit; nothing was changed.
+        If the sample does not fit; nothing was changed. The cause is chained.
     """
-    column.session.begin(column)
-    try:
-        _check_rows(column, rows)
-        samples = [np.array(s) for s in read.arrays(column, rows).result()]
-        for sample in samples:
-            array = np.asarray(value)
-            if array.dtype != sample.dtype and not _casts(array, sample.dtype):
-                raise TypeError(
-                    f"dtype {array.dtype} does not cast safely to {sample.dtype}; convert with .astype({sample.dtype})"
-                )
-            sample[key] = value
-    except (ZlakeError, ValueError, TypeError, IndexError) as error:
-        raise SampleUpdateError(f"cannot update tensor {column.name!r}: {error}; nothing was changed") from error
-    update_rows(column.session, rows, {column.name: samples})
-
-
-def _casts(value: Array, dtype: np.dtype[Any]) -> bool:
-    """Whether a value may be stored: safe casts, and Python scalars judged by value."""
-    if np.can_cast(value.dtype, dtype):
-        return True
-    return value.ndim == 0 and bool(np.asarray(value, dtype) == value) and np.can_cast(value.dtype, dtype, "same_kind")
-
-
-def write_row(column: Column, row: int, value: Any) -> None:
-    """Set one row; the row behind the last one is appended, rows in between are padded with empty samples."""
     column.session.begin(column)
     length = len(column)
     if row < 0:
@@ -95,12 +73,13 @@ def write_row(column: Column, row: int, value: Any) -> None:
         raise RowIndexError(f"row {row - length} is out of range for tensor {column.name!r} with {length} rows")
     if row < length:
         update_rows(column.session, np.array([row]), {column.name: [value]})
-    elif row == length:
-        append_sample(column, value)
-    elif column.state.sequence:
+    elif row > length and column.state.sequence:
         raise SampleUpdateError(f"row {row} lies beyond the end of sequence tensor {column.name!r} ({length} rows)")
     else:
-        extend_samples(column, [*([None] * (row - length)), value])
+        try:
+            extend_samples(column, [*([None] * (row - length)), value])
+        except SampleExtendError as error:
+            raise SampleUpdateError(f"cannot write row {row}: {error}") from error
 
 
 def pop_each(session: Session, columns: Sequence[Column], index: int | Sequence[int] | None) -> None:
@@ -149,7 +128,8 @@ def clear(column: Column) -> None:
     column.session.written()
 
 
-def _check_rows(column: Column, rows: IntArray) -> None:
+def check_rows(column: Column, rows: IntArray) -> None:
+    """Raise `RowIndexError` unless the tensor has these rows."""
     if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= len(column)):
         raise RowIndexError(
             f"row {int(rows.max())} is out of range for tensor {column.name!r}, which has {len(column)} rows"
