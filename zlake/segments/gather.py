@@ -1,4 +1,4 @@
-"""Carry out read plans: rows of several sources as one array, a list of arrays or blobs, shapes, ids."""
+"""Carry out read plans: rows of several sources as one array, as a list of arrays or as blobs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import numpy as np
 
 from zlake.errors import CorruptObjectError, DynamicTensorNumpyError, InvalidOperationError
 from zlake.extents.plan import Plan, Run
-from zlake.segments.layout import IDS, OFFSETS, SEQUENCE_OFFSETS, SHAPES
+from zlake.segments.columns import expand_sequences, gather_ids, gather_shapes, prefetch
+from zlake.segments.layout import OFFSETS, SHAPES
 from zlake.segments.pending import Done, Joined, background
 from zlake.segments.region import Box, Region
-from zlake.segments.sidecars import load
 from zlake.segments.slabs import empty
 from zlake.segments.source import Source
-from zlake.types import Array, IdArray, IntArray, Pending
+from zlake.types import Array, Pending
+
+__all__ = ["expand_sequences", "gather_array", "gather_blobs", "gather_ids", "gather_list", "gather_shapes"]
 
 T = TypeVar("T")
 
@@ -88,7 +90,7 @@ def gather_list(plan: Plan, sources: Sequence[Source], region: Sequence[Any] = (
     keys = Region(region) if region else _WHOLE
 
     def begin() -> Pending[list[Array]]:
-        _prefetch(plan, sources, (OFFSETS, SHAPES))
+        prefetch(plan, sources, (OFFSETS, SHAPES))
         parts = []
         for run in plan.runs:
             source = sources[run.source]
@@ -120,7 +122,7 @@ def gather_blobs(plan: Plan, sources: Sequence[Source]) -> Pending[list[bytes]]:
     """
 
     def begin() -> Pending[list[bytes]]:
-        _prefetch(plan, sources, (OFFSETS,))
+        prefetch(plan, sources, (OFFSETS,))
         parts = []
         for run in plan.runs:
             starts, stops, _ = sources[run.source].ranges(run.rows)
@@ -130,73 +132,11 @@ def gather_blobs(plan: Plan, sources: Sequence[Source]) -> Pending[list[bytes]]:
     return _begin(plan, sources, begin)
 
 
-def gather_shapes(plan: Plan, sources: Sequence[Source]) -> IntArray:
-    """Return the shape of each row's sample, ``(plan.length, ndim)``, without reading values.
-
-    Encoded tensors that store no shapes have ones.
-    """
-    _prefetch(plan, sources, (SHAPES,) if _all_shaped(plan, sources) else (SHAPES, OFFSETS))
-    first = sources[plan.runs[0].source] if plan.runs else next(iter(filter(None, sources)), None)
-    out = np.empty((plan.length, 0 if first is None else first.ndim), np.int64)
-    for run in plan.runs:
-        out[run.at] = sources[run.source].shapes(run.rows)
-    return out
-
-
-def gather_ids(plan: Plan, sources: Sequence[Source]) -> IdArray:
-    """Return the sample id of each row, ``(plan.length,) uint64``."""
-    _prefetch(plan, sources, (IDS,))
-    out = np.empty(plan.length, np.uint64)
-    for run in plan.runs:
-        out[run.at] = sources[run.source].ids(run.rows)
-    return out
-
-
-def expand_sequences(plan: Plan, sources: Sequence[Source]) -> tuple[Plan, IntArray]:
-    """Turn a plan for rows of a sequence tensor into one for their items.
-
-    Returns
-    -------
-    items
-        A plan that reads the items of the first row, then those of the second, and so on.
-    counts
-        Number of items of each row, ``(plan.length,) int64``.
-    """
-    _prefetch(plan, sources, (SEQUENCE_OFFSETS,))
-    counts = np.empty(plan.length, np.int64)
-    found = []
-    for run in plan.runs:
-        starts, stops = sources[run.source].sequences(run.rows)
-        counts[run.at] = stops - starts
-        found.append((run, starts, stops))
-    ends = np.cumsum(counts)
-    begins = ends - counts
-    runs = []
-    for run, starts, stops in found:
-        at = begins[run.at]
-        items = _spans(starts, stops - starts)
-        if len(items):
-            runs.append(Run(run.source, _as_slice(items), _as_slice(_spans(at, stops - starts))))
-    return Plan(tuple(runs), int(ends[-1]) if len(ends) else 0), counts
-
-
 def _begin(plan: Plan, sources: Sequence[Source], begin: Callable[[], Pending[T]]) -> Pending[T]:
     """Begin a read here if that is quick, else in a thread."""
     if all(sources[run.source].warm for run in plan.runs):
         return begin()
     return background(begin)
-
-
-def _prefetch(plan: Plan, sources: Sequence[Source], names: tuple[str, ...]) -> None:
-    """Load what the plan needs of the named sidecars of all sources, all chunks in flight at once."""
-    wanted = [part for run in plan.runs for part in sources[run.source].missing(run.rows, names)]
-    if wanted:
-        load(wanted)
-
-
-def _all_shaped(plan: Plan, sources: Sequence[Source]) -> bool:
-    """Whether shapes are known without offsets: that is so unless ragged samples have one axis."""
-    return all(sources[run.source].layout != "ragged" or sources[run.source].ndim != 1 for run in plan.runs)
 
 
 def _dense(plan: Plan, sources: Sequence[Source], box: Box, out: Array | None) -> Pending[Array]:
@@ -306,18 +246,3 @@ def _placed(plan: Plan, parts: Sequence[Pending[list[T]]]) -> Pending[list[T]]:
         return out
 
     return Done(place()) if all(isinstance(part, Done) for part in parts) else Joined(parts, place)
-
-
-def _spans(starts: IntArray, counts: IntArray) -> IntArray:
-    """Return ``starts[0], starts[0] + 1, …`` of each range, one after the other."""
-    ends = np.cumsum(counts)
-    if not len(ends) or not ends[-1]:
-        return np.empty(0, np.int64)
-    spans: IntArray = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
-    return spans
-
-
-def _as_slice(rows: IntArray) -> slice | IntArray:
-    if bool((rows[1:] - rows[:-1] == 1).all()):
-        return slice(int(rows[0]), int(rows[-1]) + 1, 1)
-    return rows
