@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from zlake.context import Context
-from zlake.errors import CommitStateUnknownError, ReadOnlyModeError, TensorDoesNotExistError
+from zlake.errors import CommitStateUnknownError, ReadOnlyModeError, StorageError, TensorDoesNotExistError
 from zlake.format.documents import Info, SegmentTensor
 from zlake.segments.source import Source, open_source
 from zlake.session.column import Column
@@ -248,11 +248,14 @@ class Session:
         """Flush a full buffer up to the last shard boundary; the few rows behind it stay buffered."""
         from zlake.session import align  # which needs the class
 
+        if self.recover() is not None:
+            return
         held = align.hold_back(self)
         try:
-            self._flush()
+            self._write()
         except BaseException:
             align.show_again(self, held)
+            self._unsure_of_all = self._unsure_of_all and not held
             raise
         align.put_back(self, held)
 
@@ -281,12 +284,15 @@ class Session:
         self._flush()
 
     def _flush(self) -> None:
+        if self.changed and self.recover() is None:
+            self._write()
+
+    def _write(self) -> None:
         from zlake.session.flush import flush  # which needs the class
 
-        if self.changed and not self.recover():
-            with self.noting_doubt():
-                self.adopt(flush(self))
-            self.flushed = True
+        with self.noting_doubt():
+            self.adopt(flush(self))
+        self.flushed = True
 
     # ------------------------------------------------------------ writes whose outcome is unknown
 
@@ -311,11 +317,19 @@ class Session:
         -------
         str or None
             Id of the snapshot that holds it all, from which the session goes on; None if everything is still to do.
+
+        Raises
+        ------
+        CommitStateUnknownError
+            The same one, if it still cannot be known.
         """
         error = self._unsure
         if error is None or not self._unsure_of_all or self.head.branch is None:
             return None
-        head = self.repository.landed(self.head.branch, error)
+        try:
+            head = self.repository.landed(self.head.branch, error)
+        except StorageError as cause:
+            raise error from cause
         if head is None:
             return None
         self.adopt(head)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from zlake.testing.faults import Fault, FaultStore, nth, on
+from zlake.testing.faults import Fault, FaultStore, ProcessEnded, nth, on, since
 from zlake.testing.recorder import OPERATIONS, Operation, Recorder
 
-__all__ = ["OPERATIONS", "Fault", "FaultStore", "Operation", "Recorder", "nth", "on"]
+__all__ = ["OPERATIONS", "Fault", "FaultStore", "Operation", "ProcessEnded", "Recorder", "nth", "on", "since"]

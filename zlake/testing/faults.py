@@ -15,6 +15,11 @@ A swap lands, but its writer is told that it lost; or hears nothing at all::
 
     store.answer(Lost(), on("swap"))
     store.fail(WriteStateUnknownError("no answer"), on("swap"), moment="after")
+
+The network goes away at the fourth operation and stays away; or the process ends there, within this one::
+
+    store.fail(StorageUnavailableError("gone"), since(3), times=None)
+    store.end(nth(3))
 """
 # The methods of Store are documented once, there.
 # ruff: noqa: D102
@@ -32,6 +37,11 @@ from zlake.storage.store import Buffer, Lost, ObjectInfo, Request, Store, Versio
 from zlake.testing.recorder import Operation, Recorder
 from zlake.types import Pending
 
+
+class ProcessEnded(BaseException):  # no Exception: no handler of errors may see it
+    """What `FaultStore.end` raises in place of the end of the process."""
+
+
 T = TypeVar("T")
 When = Callable[[Operation], bool]
 Moment = Literal["before", "after"]
@@ -40,6 +50,11 @@ Moment = Literal["before", "after"]
 def nth(index: int) -> When:
     """Match the operation with this index, 0 for the first."""
     return lambda operation: operation.index == index
+
+
+def since(index: int) -> When:
+    """Match the operation with this index and all later ones."""
+    return lambda operation: operation.index >= index
 
 
 def on(*names: str, key: str = "") -> When:
@@ -100,6 +115,7 @@ class FaultStore(Store):
         self.capabilities = store.capabilities
         self.faults = list(faults)
         self.recorder = Recorder()
+        self._ended = False
 
     def fail(self, error: Exception, when: When, *, moment: Moment = "before", times: int | None = 1) -> Fault:
         """Raise ``error`` at the operations that match."""
@@ -113,6 +129,19 @@ class FaultStore(Store):
         """Kill this process with SIGKILL at the first operation that matches."""
         return self._add(Fault(when, lambda _: os.kill(os.getpid(), signal.SIGKILL), moment))
 
+    def end(self, when: When, *, moment: Moment = "before") -> Fault:
+        """Raise `ProcessEnded` at the first operation that matches, and let nothing have any effect after it.
+
+        As if the process had died, but seen from the same process: what it left behind can be looked at through the
+        wrapped store.
+        """
+
+        def act(_: Operation) -> None:
+            self._ended = True
+            raise ProcessEnded
+
+        return self._add(Fault(when, act, moment))
+
     def answer(self, value: Any, when: When, *, times: int | None = 1) -> Fault:
         """Let operations that match take effect, and answer ``value`` all the same."""
         return self._add(Fault(when, lambda _: value, "after", times))
@@ -122,6 +151,8 @@ class FaultStore(Store):
         return fault
 
     def _strike(self, operation: Operation, moment: Moment) -> Any:
+        if self._ended:
+            raise ProcessEnded
         for fault in list(self.faults):
             if fault.takes(operation, moment) and (lie := fault.act(operation)) is not None:
                 return lie

@@ -1,0 +1,233 @@
+"""What users do to a dataset: each is one call, or one block, that must happen wholly or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import zlake
+from zlake.context import Context
+from zlake.session.opening import create_session, open_session
+from zlake.storage.store import Store
+
+CONTEXT = Context(durable=False, threads=2)
+Act = Callable[[zlake.Dataset], object]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A change, and the dataset that it is made to.
+
+    Attributes
+    ----------
+    prepare
+        Makes the dataset as it is before.
+    act
+        The change.
+    part
+        What of it may be there alone, where it is two changes.
+    behind
+        What another writer does after the session that acts was opened.
+    again
+        How a user goes on in the same session after an error: the same call, by default.
+    context
+        Of the session that acts.
+    """
+
+    prepare: Act
+    act: Act
+    part: Act | None = None
+    behind: Act | None = None
+    again: Act | None = None
+    context: Context = CONTEXT
+
+
+def create(store: Store, context: Context = CONTEXT) -> zlake.Dataset:
+    return zlake.Dataset(create_session(store, context, overwrite=False))
+
+
+def load(store: Store, context: Context = CONTEXT) -> zlake.Dataset:
+    return zlake.Dataset(open_session(store, context, None, None))
+
+
+def state(ds: zlake.Dataset) -> dict[str, Any]:
+    """Everything that a reader can see of a dataset, ids of what was written apart."""
+    return {
+        "tensors": {name: _tensor(tensor) for name, tensor in ds.tensors.items()},
+        "groups": ds._session.groups,
+        "info": dict(ds.info),
+        "log": [commit["message"] for commit in ds.commits],
+        "staged": ds.has_head_changes,
+    }
+
+
+def _tensor(tensor: zlake.Tensor) -> Any:
+    samples = tensor.text() if tensor.base_htype == "text" else tensor.numpy(aslist=True)
+    return tensor.htype, dict(tensor.info), [_sample(sample) for sample in samples]
+
+
+def _sample(sample: Any) -> Any:
+    if isinstance(sample, list):
+        return [_sample(item) for item in sample]
+    return sample if isinstance(sample, str) else (sample.shape, sample.tobytes())
+
+
+def nothing(ds: zlake.Dataset) -> None:
+    """Leave it as it was created."""
+
+
+def few_rows(ds: zlake.Dataset) -> None:
+    """Three kinds of tensors, three rows, one commit, and a fourth row staged on it."""
+    ds.create_tensor("x", dtype="int32")
+    ds.create_tensor("group/ragged", dtype="float32")
+    ds.create_tensor("label", htype="class_label", class_names=["cat", "dog"])
+    with ds:
+        for i in range(3):
+            ds.append(row(i))
+    ds.commit("three rows")
+    ds.append(row(3))
+
+
+def row(i: int, label: Any = 0) -> dict[str, Any]:
+    return {"x": np.full((2, 2), i, np.int32), "group/ragged": np.arange(i, dtype=np.float32), "label": label}
+
+
+def single_rows(count: int, ds: zlake.Dataset) -> None:
+    """As many flushes as rows, so that the next one gathers them."""
+    ds.create_tensor("x", dtype="int32")
+    for i in range(count):
+        ds.x.append(i)
+
+
+def many_rows(ds: zlake.Dataset) -> None:
+    """Enough rows for pages of extents and of ids, once every other one is updated."""
+    ds.create_tensor("x", dtype="int16")
+    ds.x.extend(np.arange(2400, dtype=np.int16))
+    ds.commit("many rows")
+
+
+def many_commits(ds: zlake.Dataset) -> None:
+    """As many commits as one document names: the next one writes a page of history."""
+    single_rows(1, ds)
+    for i in range(17):
+        ds.commit(f"commit {i}", allow_empty=True)
+
+
+def append(ds: zlake.Dataset) -> None:
+    ds.append(row(5, "mouse"))  # a new class name
+
+
+def append_all_kinds(ds: zlake.Dataset) -> None:
+    """Every layout in one segment: encoded, text, sequence, a tiled sample, compressed chunks."""
+    y, x = np.mgrid[:6, :7]
+    pixels = np.stack([x * 30, y * 40, x + y], axis=2).astype(np.uint8)
+    big = np.arange(30_000, dtype=np.uint8).reshape(150, 200)
+    ds.append({"image": pixels, "text": "some text", "steps": [np.ones(2), np.zeros(3)], "big": big, "packed": big})
+
+
+def all_kinds(ds: zlake.Dataset) -> None:
+    ds.create_tensor("image", htype="image", sample_compression="jpeg")
+    ds.create_tensor("text", htype="text")
+    ds.create_tensor("steps", htype="sequence[generic]", dtype="float64")
+    ds.create_tensor("big", dtype="uint8", tiling_threshold=10_000)
+    ds.create_tensor("packed", dtype="uint8", chunk_compression="zstd")
+
+
+def block(ds: zlake.Dataset) -> None:
+    with ds:
+        ds.append(row(5))
+        ds.append(row(6, "mouse"))
+        ds.x[0] = np.full((2, 2), 77, np.int32)
+        ds.info["source"] = "block"
+
+
+def filling_block(ds: zlake.Dataset) -> None:
+    """A buffer that is full after the first row, and flushed before the second; the block does not outlive an error."""
+    with ds:
+        for i in (10, 11):
+            ds.append(row(i))
+
+
+def commit_block(ds: zlake.Dataset) -> None:
+    """If the commit fails the block still ends with a flush."""
+    with ds:
+        ds.append(row(5))
+        ds.commit("from within a block")
+
+
+def update_several(ds: zlake.Dataset) -> None:
+    ds[0:2].update({"x": np.zeros((2, 2, 2), np.int32), "label": ["dog", "mouse"]})
+
+
+def update_every_other(ds: zlake.Dataset) -> None:
+    ds.x[::2] = np.full(1200, -1, np.int16)
+
+
+def others_append(ds: zlake.Dataset) -> None:
+    ds.append(row(20))
+
+
+def set_info(key: str, value: Any, ds: zlake.Dataset) -> None:
+    ds.info[key] = value
+
+
+def set_tensor_info(ds: zlake.Dataset) -> None:
+    ds.label.info.update(class_names=[f"class {i}" for i in range(2000)])
+
+
+def commit(ds: zlake.Dataset) -> None:
+    ds.commit("the next one")
+
+
+def flush(ds: zlake.Dataset) -> None:
+    ds.flush()
+
+
+SCENARIOS = {
+    "create_tensor": Scenario(nothing, lambda ds: ds.create_tensor("a/b/x", htype="class_label", class_names=["one"])),
+    "create_group": Scenario(nothing, lambda ds: ds.create_group("a/b")),
+    "append": Scenario(few_rows, append),
+    "append_one": Scenario(few_rows, lambda ds: ds["group/ragged"].append(np.ones(4, np.float32))),
+    "append_kinds": Scenario(all_kinds, append_all_kinds),
+    "extend": Scenario(few_rows, lambda ds: ds.extend({k: [v, v] for k, v in row(7).items()}, progressbar=True)),
+    "extend_one": Scenario(few_rows, lambda ds: ds.x.extend(np.zeros((5, 2, 2), np.int32))),
+    "coalesce": Scenario(partial(single_rows, 15), lambda ds: ds.x.append(15)),
+    "block": Scenario(few_rows, block, again=flush),
+    "update": Scenario(few_rows, lambda ds: ds.x.__setitem__(1, np.full((2, 2), 9, np.int32))),
+    "update_several": Scenario(few_rows, update_several),
+    "update_many": Scenario(many_rows, update_every_other),
+    "pad": Scenario(few_rows, lambda ds: ds["group/ragged"].__setitem__(6, np.ones(2, np.float32))),
+    "pop": Scenario(few_rows, lambda ds: ds.pop(1)),
+    "pop_one": Scenario(few_rows, lambda ds: ds.x.pop()),
+    "clear": Scenario(few_rows, lambda ds: ds.x.clear()),
+    "info": Scenario(few_rows, partial(set_info, "licence", "CC0")),
+    "large_info": Scenario(few_rows, partial(set_info, "names", [f"name {i}" for i in range(2000)])),
+    "tensor_info": Scenario(few_rows, set_tensor_info),
+    "rename_tensor": Scenario(few_rows, lambda ds: ds.rename_tensor("x", "y")),
+    "rename_group": Scenario(few_rows, lambda ds: ds.rename_group("group", "other")),
+    "delete_tensor": Scenario(few_rows, lambda ds: ds.delete_tensor("x")),
+    "delete_group": Scenario(few_rows, lambda ds: ds.delete_group("group")),
+    "commit": Scenario(few_rows, commit),
+    "commit_block": Scenario(
+        few_rows,
+        commit_block,
+        part=lambda ds: ds.append(row(5)),
+        again=lambda ds: ds.commit("from within a block"),
+    ),
+    "filling_block": Scenario(
+        few_rows,
+        filling_block,
+        part=lambda ds: ds.append(row(10)),
+        again=lambda ds: ds.flush() if len(ds) == 6 else ds.append(row(11)),
+        context=replace(CONTEXT, flush_bytes=20),
+    ),
+    "commit_with_history_page": Scenario(many_commits, lambda ds: ds.commit("the 18th", allow_empty=True)),
+    "append_behind_others": Scenario(few_rows, append, behind=others_append),
+    "update_behind_others": Scenario(few_rows, update_several, behind=others_append),
+    "pop_behind_others": Scenario(few_rows, lambda ds: ds.pop(0), behind=others_append),
+    "commit_behind_others": Scenario(few_rows, commit, behind=others_append),
+}
