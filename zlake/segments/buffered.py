@@ -27,6 +27,7 @@ class BlockSource:
     """
 
     warm = True
+    instant = True
 
     def __init__(self, block: Block) -> None:
         self._block = block

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
 from zlake.errors import CorruptObjectError, DynamicTensorNumpyError, InvalidOperationError
-from zlake.extents.plan import Plan, Run
+from zlake.extents.plan import Plan, Run, span
 from zlake.segments.columns import expand_sequences, gather_ids, gather_shapes, prefetch
 from zlake.segments.layout import OFFSETS, SHAPES
-from zlake.segments.pending import Done, Joined, background
+from zlake.segments.pending import Done, Joined, background, mapped
 from zlake.segments.region import Box, Region
 from zlake.segments.slabs import empty
-from zlake.segments.source import Source
+from zlake.segments.source import Rows, Source
 from zlake.types import Array, Pending
 
 __all__ = ["expand_sequences", "gather_array", "gather_blobs", "gather_ids", "gather_list", "gather_shapes"]
@@ -22,6 +22,7 @@ __all__ = ["expand_sequences", "gather_array", "gather_blobs", "gather_ids", "ga
 T = TypeVar("T")
 
 _WHOLE = Region(())
+_FEW = 12  # rows of a source: so few are read sooner one by one
 
 
 def gather_array(
@@ -61,8 +62,7 @@ def gather_array(
         return _begin(plan, sources, lambda: _dense(plan, sources, keys.box(shape), out))
     if not shapes:
         return Done(_nothing(sources, keys) if out is None else out)
-    found = gather_list(plan, sources, region)
-    return Joined((found,), lambda: _stacked(found.result(), out))
+    return mapped(gather_list(plan, sources, region), lambda found: _stacked(found, out))
 
 
 def gather_list(plan: Plan, sources: Sequence[Source], region: Sequence[Any] = ()) -> Pending[list[Array]]:
@@ -91,13 +91,7 @@ def gather_list(plan: Plan, sources: Sequence[Source], region: Sequence[Any] = (
 
     def begin() -> Pending[list[Array]]:
         prefetch(plan, sources, (OFFSETS, SHAPES))
-        parts = []
-        for run in plan.runs:
-            source = sources[run.source]
-            parts.append(
-                _list_dense(source, run, keys) if source.layout == "dense" else _list_ragged(source, run, keys)
-            )
-        return _placed(plan, parts)
+        return _placed(plan, [_list(sources[run.source], run, keys) for run in plan.runs])
 
     return _begin(plan, sources, begin)
 
@@ -123,11 +117,7 @@ def gather_blobs(plan: Plan, sources: Sequence[Source]) -> Pending[list[bytes]]:
 
     def begin() -> Pending[list[bytes]]:
         prefetch(plan, sources, (OFFSETS,))
-        parts = []
-        for run in plan.runs:
-            starts, stops, _ = sources[run.source].ranges(run.rows)
-            parts.append(sources[run.source].blobs(starts, stops))
-        return _placed(plan, parts)
+        return _placed(plan, [_blobs(sources[run.source], run.rows) for run in plan.runs])
 
     return _begin(plan, sources, begin)
 
@@ -194,6 +184,23 @@ def _nothing(sources: Sequence[Source], keys: Region) -> Array:
     if first is None or first.layout != "dense":
         return np.empty((0,), np.uint8 if first is None else first.dtype)
     return np.empty((0, *keys.box(first.shape).shape), first.dtype)
+
+
+def _list(source: Source, run: Run, keys: Region) -> Pending[list[Array]]:
+    if source.instant and run.length <= _FEW and not keys.keys:
+        return Done([source.one(item) for item in _each(run.rows)])
+    return _list_dense(source, run, keys) if source.layout == "dense" else _list_ragged(source, run, keys)
+
+
+def _blobs(source: Source, rows: Rows) -> Pending[list[bytes]]:
+    if source.instant and span(rows) <= _FEW:
+        return Done([source.one_blob(item) for item in _each(rows)])
+    starts, stops, _ = source.ranges(rows)
+    return source.blobs(starts, stops)
+
+
+def _each(rows: Rows) -> Iterable[int]:
+    return range(rows.start, rows.stop, rows.step or 1) if isinstance(rows, slice) else rows.tolist()
 
 
 def _list_dense(source: Source, run: Run, keys: Region) -> Pending[list[Array]]:

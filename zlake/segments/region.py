@@ -58,7 +58,7 @@ class Box:
             return samples
         axis = samples.ndim - len(self.after)
         for key in self.after:
-            samples = samples[(slice(None),) * axis + (key,)]
+            samples = samples[(slice(None),) * axis + (key, ...)]  # an array even without axes
             axis += not isinstance(key, int)
         return samples
 

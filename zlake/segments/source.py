@@ -65,6 +65,11 @@ class Source(Protocol):
         """Whether beginning a read does not wait for storage far away."""
         ...
 
+    @property
+    def instant(self) -> bool:
+        """Whether `one` and `one_blob` copy from memory, at once."""
+        ...
+
     def missing(self, rows: Rows, names: Iterable[str]) -> list[tuple[Sidecar, IntArray]]:
         """Return the chunks of the named sidecars that these rows (or items) need and that may have to be loaded."""
         ...

@@ -71,6 +71,11 @@ class StoredSource:
         ready = self._memory is None or self._memory.complete
         return ready and all(sidecar.complete for name, sidecar in self._sidecars.items() if name != IDS)
 
+    @property
+    def instant(self) -> bool:
+        """Whether `one` and `one_blob` copy from memory, at once."""
+        return self._memory is not None and self.warm
+
     def missing(self, rows: Rows, names: Iterable[str]) -> list[tuple[Sidecar, IntArray]]:
         """Return the chunks of the named sidecars that these rows (or items) need and that may have to be loaded."""
         found = []
