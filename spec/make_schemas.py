@@ -47,7 +47,8 @@ def main() -> None:
 
 def render(schema: Schema) -> str:
     """Return the text of a schema file."""
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return text.replace("\\n    ", "\\n")  # before Python 3.13 docstrings keep their indentation
 
 
 def all_schemas() -> dict[str, Schema]:
