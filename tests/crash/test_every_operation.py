@@ -14,11 +14,20 @@ from typing import Any
 import pytest
 
 import zlake
-from tests.crash.scenarios import SCENARIOS, Scenario, create, load, state
-from zlake.errors import CommitStateUnknownError, StorageError, StorageUnavailableError, WriteStateUnknownError
+from tests.crash.scenarios import CONTEXT, SCENARIOS, Scenario, create, few_rows, load, state
+from zlake.context import random_id
+from zlake.errors import (
+    CommitStateUnknownError,
+    DatasetExistsError,
+    PathNotEmptyException,
+    StorageError,
+    StorageUnavailableError,
+    WriteStateUnknownError,
+)
+from zlake.session.opening import create_session, delete_all, is_dataset
 from zlake.storage import open_store
 from zlake.storage.store import Lost, Store
-from zlake.testing import FaultStore, Operation, ProcessEnded, nth, since
+from zlake.testing import FaultStore, Operation, ProcessEnded, nth, on, since
 from zlake.testing.faults import When
 
 WRITES = ("create", "swap", "delete")
@@ -196,3 +205,67 @@ def test_every_operation(name: str) -> None:
             except BaseException as error:
                 error.add_note(f"operation {n} of {len(walk.operations)}, {mode.__name__}: {operation}")
                 raise
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_every_operation_of_creating(overwrite: bool) -> None:
+    """A creation that was cut short can be made again; so can the deletion that ``overwrite`` begins with."""
+    with fresh({}) as store:
+        if overwrite:
+            few_rows(create(store))
+        start = objects_of(store)
+    with fresh(start) as store:
+        faulty = FaultStore(store)
+        create_session(faulty, CONTEXT, overwrite=overwrite)
+        operations = list(faulty.recorder)
+        last = next(o.index for o in operations if (o.name, o.key) == ("create", "refs/branches/main.json"))
+        empty = state(load(store))
+    for n, operation in enumerate(operations):
+        for mode in modes(operation):
+            with fresh(start) as store:
+                faulty = FaultStore(store)
+                mode(faulty, n)
+                acknowledged = created(faulty, overwrite)
+                if acknowledged or (is_dataset(store) and objects_of(store) != start):
+                    assert state(load(store)) == empty
+                if not created(store, overwrite):
+                    # it was there, whole, though nobody may have been told
+                    assert acknowledged or n > last or (n == last and mode in AFTER_WRITES)
+                ds = load(store)
+                assert state(ds) == empty
+                few_rows(ds)
+                assert load(store).verify(deep=True)
+
+
+def created(store: Store, overwrite: bool) -> bool:
+    """Create a dataset; say whether it was created, and nothing went wrong."""
+    try:
+        create_session(store, CONTEXT, overwrite=overwrite)
+    except (StorageError, DatasetExistsError, ProcessEnded):
+        return False
+    return True
+
+
+def test_what_a_deletion_left_is_refused_until_told_to_overwrite() -> None:
+    with fresh({}) as store:
+        few_rows(create(store))
+        faulty = FaultStore(store)
+        faulty.fail(StorageUnavailableError("gone"), on("delete", key="segments/"), times=None)
+        with pytest.raises(StorageUnavailableError):
+            delete_all(faulty)
+        left = objects_of(store)
+        assert left
+        with pytest.raises(PathNotEmptyException, match="overwrite=True"):
+            create_session(store, CONTEXT, overwrite=False)
+        assert objects_of(store) == left
+        store.create("notes.txt", b"mine")
+        with pytest.raises(PathNotEmptyException, match=r"'notes\.txt'"):
+            create_session(store, CONTEXT, overwrite=True)
+        store.delete("notes.txt")
+        few_rows(zlake.Dataset(create_session(store, CONTEXT, overwrite=True)))
+        assert not objects_of(store).keys() & left.keys()
+
+
+def test_a_probe_that_was_cut_short_is_not_in_the_way() -> None:
+    with fresh({f"probe-{random_id()}": b"first"}) as store:
+        assert created(store, False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from zlake.format.names import check_id, check_ref_name
+from zlake.format.names import check_id, check_ref_name, is_id, ref_problem
 
 BRANCHES: Final = "refs/branches/"
 TAGS: Final = "refs/tags/"
 COMMITS: Final = "commits/"
 PAGES: Final = "pages/"
 SEGMENTS: Final = "segments/"
+VIEWS: Final = "views/"
 
 
 def root_key() -> str:
@@ -57,3 +58,14 @@ def tensor_prefix(segment_id: str, tensor_key: str) -> str:
     """Return the prefix, ending in ``/``, of one tensor in one segment; raises `FormatError` for what is no id."""
     check_id(tensor_key)
     return f"{segment_prefix(segment_id)}{tensor_key}/"
+
+
+def is_dataset_key(key: str) -> bool:
+    """Whether a key is one that objects of datasets have, and practically nothing else."""
+    for folder in (COMMITS, PAGES, SEGMENTS, VIEWS):
+        if key.startswith(folder):
+            return is_id(key[len(folder) :].partition("/")[0])
+    for folder in (BRANCHES, TAGS):
+        if key.startswith(folder) and key.endswith(".json"):
+            return not ref_problem(key[len(folder) : -len(".json")])
+    return key == root_key()

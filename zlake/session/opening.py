@@ -19,6 +19,7 @@ from zlake.limits import MIB
 from zlake.session.session import Session
 from zlake.storage import open_store
 from zlake.storage.batch import delete_many
+from zlake.storage.probe import is_probe
 from zlake.storage.store import Store
 from zlake.versions.repository import Repository
 
@@ -72,6 +73,9 @@ def store_at(path: str, creds: Mapping[str, Any] | str | None, context: Context,
 def create_session(store: Store, context: Context, *, overwrite: bool, single_writer: bool = False) -> Session:
     """Create an empty dataset and open it.
 
+    What an earlier call left that was cut short is made use of: a creation is completed, and a deletion too if
+    ``overwrite`` is true.
+
     Raises
     ------
     DatasetExistsError
@@ -79,18 +83,46 @@ def create_session(store: Store, context: Context, *, overwrite: bool, single_wr
     PathNotEmptyException
         If the path holds something else.
     """
-    if is_dataset(store):
+    if not is_dataset(store):
+        _make_room(store, overwrite)
+    elif not _is_unfinished(store):
         if not overwrite:
             raise DatasetExistsError(
                 f"there is a dataset at {store.url} already; load it, or pass overwrite=True to delete it first"
             )
         delete_all(store)
-    elif store.capabilities.listable and (found := next(iter(store.list("")), None)) is not None:
-        raise PathNotEmptyException(
-            f"{store.url} is no dataset but holds objects ({found!r} for one); choose an empty path"
-        )
     repository = Repository.create(store, context, single_writer=single_writer)
     return Session(repository, repository.head(MAIN))
+
+
+def _make_room(store: Store, overwrite: bool) -> None:
+    """Check that a path without a dataset is empty, or holds nothing but what a deletion left that was cut short."""
+    if not store.capabilities.listable:
+        return
+    left = 0
+    for key in store.list(""):
+        if paths.is_dataset_key(key):
+            left += 1
+        elif not is_probe(key):
+            raise PathNotEmptyException(
+                f"{store.url} is no dataset but holds objects ({key!r} for one); choose an empty path"
+            )
+    if left and not overwrite:
+        raise PathNotEmptyException(
+            f"{store.url} holds {left} objects of a dataset whose {paths.root_key()!r} is missing; restore it from a "
+            "copy, choose an empty path, or pass overwrite=True to delete what is left"
+        )
+    if left:
+        delete_all(store)
+
+
+def _is_unfinished(store: Store) -> bool:
+    """Whether creating the dataset was cut short, so that there is nothing in it yet, not even its branch."""
+    return (
+        store.capabilities.listable
+        and store.read(paths.branch_key(MAIN)) is None
+        and next(iter(store.list(paths.COMMITS)), None) is None
+    )
 
 
 def delete_all(store: Store) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Final
 
 from zlake.context import random_id
 from zlake.errors import StorageError, UnsafeStorageError
 from zlake.storage.store import Store, Written
 
 _REMEDY = "concurrent writers could lose data there; use single_writer=True if you are sure to be the only one"
+_PREFIX: Final = "probe-"
+
+
+def is_probe(key: str) -> bool:
+    """Whether a key is that of a probe: one that was cut short has left it."""
+    return key.startswith(_PREFIX) and "/" not in key
 
 
 def probe(store: Store) -> None:
@@ -26,7 +33,7 @@ def probe(store: Store) -> None:
     """
     if not store.capabilities.conditional:
         raise UnsafeStorageError(f"{store.url}: this kind of storage has no conditional writes; {_REMEDY}")
-    key = f"probe-{random_id()}"
+    key = f"{_PREFIX}{random_id()}"
     try:
         fault = _fault(store, key)
     finally:
