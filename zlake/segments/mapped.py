@@ -6,7 +6,7 @@ crosses a chunk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ from zlake.types import Array, IntArray
 Bytes = npt.NDArray[np.uint8]
 
 _BYTE = np.dtype(np.uint8)
-_BLOCK_BYTES = 192 * KIB
+_BLOCK_ROWS = 512  # NumPy lets other threads run while it gathers 500 or more
+_LARGE = 12 * KIB  # bytes of a row: from there on, copying rows one by one beats gathering them, and lets others run
 _FEW = 12  # rows: so few are copied sooner one by one than by an index
 
 
@@ -150,24 +151,28 @@ class MappedValues:
     def take(self, units: IntArray, out: Bytes, at: slice | IntArray) -> None:
         """Copy units to the rows ``at`` of ``out``, ``(n, unit bytes) uint8`` and C-contiguous."""
         memory = self._chunks()
-        if len(units) > _FEW:
-            rows, addresses = out.reshape(-1).view(memory.rows.dtype), self._addresses(memory, units)
-            if isinstance(at, slice):
-                rows, at = rows[at], slice(0, len(units))
-            step = max(1, _BLOCK_BYTES // max(1, memory.row_bytes))
-            for i in range(0, len(units), step):  # what the index makes is still in the processor's cache when copied
-                here = slice(i, i + step)
-                rows[here if isinstance(at, slice) else at[here]] = memory.rows[addresses[here]]
+        size = memory.row_bytes
+        if len(units) <= _FEW:
+            view, target = memory.view, out.reshape(-1).data
+            for unit, position in zip(units.tolist(), _positions(at), strict=True):
+                chunk, row = divmod(unit, self._inner)
+                if not memory.flags[chunk]:
+                    memory.check(chunk)
+                number, within = divmod(chunk, memory.chunks)
+                start = number * memory.object_bytes + within * memory.chunk_bytes + row * size
+                target[position * size : (position + 1) * size] = view[start : start + size]
             return
-        size, view, target = memory.row_bytes, memory.view, out.reshape(-1).data
-        positions = range(at.start, at.stop, at.step or 1) if isinstance(at, slice) else at.tolist()
-        for unit, position in zip(units.tolist(), positions, strict=True):
-            chunk, row = divmod(unit, self._inner)
-            if not memory.flags[chunk]:
-                memory.check(chunk)
-            number, within = divmod(chunk, memory.chunks)
-            start = number * memory.object_bytes + within * memory.chunk_bytes + row * size
-            target[position * size : (position + 1) * size] = view[start : start + size]
+        addresses = self._addresses(memory, units)
+        if size >= _LARGE:
+            for start, position in zip(addresses.tolist(), _positions(at), strict=True):
+                out[position] = memory.data[start : start + size]
+            return
+        rows = out.reshape(-1).view(memory.rows.dtype)
+        if isinstance(at, slice):
+            rows, at = rows[at], slice(0, len(units))
+        for i in range(0, len(units), _BLOCK_ROWS):  # so few that they are still in the processor's cache when copied
+            here = slice(i, i + _BLOCK_ROWS)
+            rows[here if isinstance(at, slice) else at[here]] = memory.rows[addresses[here]]
 
     def _addresses(self, memory: Chunks, units: IntArray) -> IntArray:
         """Return where units begin, after checking their chunks."""
@@ -218,3 +223,7 @@ class MappedValues:
         lengths = counts * memory.row_bytes
         lengths[split] = 0
         return self._addresses(memory, first).tolist(), lengths.tolist(), split.tolist()
+
+
+def _positions(at: slice | IntArray) -> Iterable[int]:
+    return range(at.start, at.stop, at.step or 1) if isinstance(at, slice) else at.tolist()
