@@ -298,7 +298,8 @@ class Dataset:
             If a sample does not fit, or a tensor is left out; no tensor was changed.
         """
         self._whole("append")
-        sample = addressing.plain_row(self, sample, SampleAppendError)
+        if type(sample) is not dict or Tensor in map(type, sample.values()):
+            sample = addressing.plain_row(self, sample, SampleAppendError)
         append.append_row(self._session, sample, skip_ok=skip_ok, append_empty=append_empty, group=self._group)
 
     def extend(
@@ -404,9 +405,13 @@ class Dataset:
         """Make everything that was written durable now."""
         self._session.flush()
 
-    def refresh(self) -> None:
-        """See what other writers have flushed to the branch since this dataset was opened."""
-        self._session.refresh()
+    def refresh(self, discard: bool = False) -> None:
+        """See what other writers have flushed to the branch since this dataset was opened.
+
+        What this dataset has not flushed is flushed first; with ``discard`` it is forgotten, which is the way on after
+        a `ConflictError`.
+        """
+        self._session.refresh(discard)
 
     def commit(self, message: str | None = None, allow_empty: bool = False, author: str | None = None) -> str:
         """Record the branch's staged state, with everything written so far, as a commit; return its id.

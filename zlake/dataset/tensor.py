@@ -294,7 +294,9 @@ class Tensor(Operators):
             If it does not fit; the tensor is as it was.
         """
         self._whole("append")
-        append.append_sample(self._column, addressing.plain(sample, self._column))
+        if isinstance(sample, Tensor):
+            sample = sample._plain(self._column)
+        append.append_sample(self._column, sample)
 
     def extend(self, samples: Iterable[Any], progressbar: bool = False, ignore_errors: bool = False) -> None:
         """Append many samples, or none: an array's first axis, or a sequence of samples.

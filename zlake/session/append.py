@@ -12,12 +12,13 @@ from zlake.errors import SampleAppendError, SampleExtendError, TensorDoesNotExis
 from zlake.samples import TensorSpec
 from zlake.session.column import Column
 from zlake.session.prepare import Ready, buffer, forget_names, prepare_row, prepare_rows
-from zlake.session.session import Session
+from zlake.session.session import Session, alone
 
 _PROGRESS_ROWS = 1024
 _REFUSED = (ZlakeError, ValueError, TypeError, OverflowError)
 
 
+@alone
 def append_row(
     session: Session, row: Mapping[str, Any], *, skip_ok: bool = False, append_empty: bool = False, group: str = ""
 ) -> None:
@@ -68,6 +69,7 @@ def append_row(
     session.written()
 
 
+@alone
 def extend_rows(
     session: Session,
     samples: Mapping[str, Any],
@@ -109,6 +111,7 @@ def extend_rows(
     _extend(session, given, count, ignore_errors, progressbar)
 
 
+@alone
 def append_sample(column: Column, sample: Any) -> None:
     """Append one sample to one tensor.
 
@@ -127,6 +130,7 @@ def append_sample(column: Column, sample: Any) -> None:
     column.session.written()
 
 
+@alone
 def extend_samples(
     column: Column, samples: Iterable[Any], *, ignore_errors: bool = False, progressbar: bool = False
 ) -> None:

@@ -173,8 +173,14 @@ class ColumnBuffer:
         self._ids: list[IdArray] = []
         self._id_runs: list[list[int]] = []
         self.rows = 0
-        self._all_rows = 0
         self._frozen: Block | None = None
+
+    @classmethod
+    def frozen(cls, block: Block) -> ColumnBuffer:
+        """Return a buffer of these rows alone, which takes no more."""
+        made = cls(None, block.layout == "encoded", block.sequence_offsets is not None)
+        made.rows, made._frozen = block.rows, block
+        return made
 
     @property
     def nbytes(self) -> int:
@@ -222,17 +228,6 @@ class ColumnBuffer:
         if len(self._ids) != 1:
             self._ids = [np.concatenate(self._ids) if self._ids else np.empty(0, np.uint64)]
         return self._ids[0]
-
-    def hold_back(self, rows: int) -> Block:
-        """Show only the first rows from now on, and return the others; the buffer keeps all. Not for sequences."""
-        whole = self.block()
-        self._all_rows, self.rows = self.rows, rows
-        self._frozen, rest = cut(whole, rows)
-        return rest
-
-    def show_again(self) -> None:
-        """Undo `hold_back`."""
-        self.rows, self._frozen = self._all_rows, None
 
     def block(self) -> Block:
         """Return the rows as a block that shares memory with the buffer."""

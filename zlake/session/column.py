@@ -16,7 +16,7 @@ from zlake.format.documents import SegmentTensor, TensorState
 from zlake.samples import ClassNames, Encoded, HType, Prepared, TensorSpec, htype
 from zlake.segments.block import Block
 from zlake.segments.source import BlockSource, Source
-from zlake.session.buffer import ColumnBuffer
+from zlake.session.buffer import ColumnBuffer, cut
 from zlake.storage import fork
 from zlake.types import Array, IdArray, IntArray
 
@@ -37,7 +37,24 @@ def ranges(starts: IntArray, counts: IntArray) -> IntArray:
     return made
 
 
-def spec_of(state: TensorState, info: dict[str, Any]) -> TensorSpec:
+class _StoredNames(ClassNames):
+    """Class names of a large info, which is read when the first of them is looked at."""
+
+    __slots__ = ("_column",)
+
+    def __init__(self, column: Column) -> None:
+        self._column = column
+        self.changed = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("values", "_index"):
+            raise AttributeError(name)
+        read = ClassNames(self._column.info.get("class_names", ()))
+        self.values, self._index = read.values, read._index
+        return getattr(self, name)
+
+
+def spec_of(state: TensorState, names: ClassNames | None) -> TensorSpec:
     """Return what the samples package needs to know of a tensor."""
     return TensorSpec(
         htype=state.htype,
@@ -47,8 +64,59 @@ def spec_of(state: TensorState, info: dict[str, Any]) -> TensorSpec:
         chunk_compression=state.chunk_compression,
         sequence=state.sequence,
         options=state.options,
-        names=ClassNames(info["class_names"]) if "class_names" in info else None,
+        names=names,
     )
+
+
+class Content:
+    """The rows of a tensor at one moment, to read from: later changes of the column do not touch it.
+
+    Attributes
+    ----------
+    extents
+        Which row of which source each row is.
+    """
+
+    __slots__ = ("_buffer", "_column", "_segments", "_stored", "_unflushed", "extents")
+
+    def __init__(
+        self,
+        column: Column,
+        extents: ExtentMap,
+        segments: tuple[SegmentTensor, ...],
+        stored: list[Source | None],
+        buffer: ColumnBuffer,
+    ) -> None:
+        self.extents = extents
+        self._column = column
+        self._segments = segments
+        self._stored = stored
+        self._buffer = buffer
+        self._unflushed: Source | None = None
+
+    def source(self, index: int) -> Source:
+        """Return the source at ``index``, opening it on first use (no I/O); the one behind the stored is the buffer."""
+        if index < len(self._stored):
+            source = self._stored[index]
+            if source is None:
+                column = self._column
+                source = column.session.open_source(self._segments[index], column.key, column.spec.dtype)
+                self._stored[index] = source
+            return source
+        if self._unflushed is None:
+            with self._column.lock:
+                self._unflushed = BlockSource(self._buffer.block())
+        return self._unflushed
+
+    def plan(self, rows: slice | IntArray) -> tuple[Plan, Sequence[Source]]:
+        """Return how to read the rows, and the sources that the plan numbers."""
+        made = plan(self.extents, rows)
+        used = {run.source for run in made.runs}
+        opened = [self.source(index) for index in used]
+        sources = self._stored
+        if len(sources) in used:
+            sources = [*sources, *(source for source in opened if source is self._unflushed)]
+        return made, sources  # type: ignore[return-value]  # the plan names opened sources only
 
 
 class Column:
@@ -57,10 +125,13 @@ class Column:
     Rows live in *sources*: one for each stored segment, then one for the buffer. ``content`` says which source row
     each row of the tensor is; ``origin`` says, for the rows that were there at the base version, which base row each
     one was, so that a flush can tell what was appended, updated and removed.
+
+    Whoever changes a column holds the session's lock. Readers take a `Content`, which does not change.
     """
 
     def __init__(self, session: Session, state: TensorState, *, created: bool = False) -> None:
         self.session = session
+        self.lock = session.lock
         self.deleted = False
         self._id_next = 0
         self._id_left = 0
@@ -80,7 +151,8 @@ class Column:
         self.htype: HType = htype(state.htype)
         self._info: dict[str, Any] | None = None
         self._loaded: tuple[tuple[SegmentTensor, ...], ExtentMap] | None = None
-        self._sources: list[Source | None] | None = None
+        self._stored: list[Source | None] | None = None
+        self._view: Content | None = None
         self._content: ExtentMap | None = None
         self._origin: ExtentMap | None = None  # None: the base rows as they were, then the appended ones
         self._touched: list[IntArray] = []  # base rows whose content was replaced
@@ -99,17 +171,24 @@ class Column:
         )
         self.htype = htype(spec.htype)
         self.schema_changed = True
-        self.respec(keep_buffer=True)
-        self.spec = dataclasses.replace(self.spec, names=spec.names)  # the first rows may have added names
+        self.respec(names=spec.names, keep_buffer=True)  # the first rows may have added names
 
-    def respec(self, *, keep_buffer: bool = False) -> None:
+    def respec(self, *, names: ClassNames | None = None, keep_buffer: bool = False) -> None:
         """Build the spec from the state, and an empty buffer unless one with rows is to be kept."""
-        self.spec = spec_of(self.state, self.info)
+        self.spec = spec_of(self.state, names or self._names())
         self.encoded = self.htype.is_encoded(self.spec)
         dtype = self.spec.dtype
         self.settled = self.htype.is_resolved(self.spec)
         if not keep_buffer or not self.buffer.rows:
             self.buffer = ColumnBuffer(dtype, self.encoded, self.state.sequence)
+
+    def _names(self) -> ClassNames | None:
+        """Return the class names that the info holds, where the htype has any."""
+        if "class_names" not in self.htype.keys:
+            return None
+        if self._info is None and self.state.info.object:
+            return _StoredNames(self)
+        return ClassNames(self.info.get("class_names", ()))
 
     # ------------------------------------------------------------ what it is
 
@@ -130,10 +209,13 @@ class Column:
             self._info = self.session.load_info(self.state.info)
         return self._info
 
-    def replace_info(self, info: dict[str, Any]) -> None:
-        """Set the info, to be written by the next flush."""
+    def replace_info(self, info: dict[str, Any], *, names: ClassNames | None = None) -> None:
+        """Set the info, to be written by the next flush; ``names`` are the class names in it, if they are known."""
+        if names is None and "class_names" in self.htype.keys:
+            names = ClassNames(info.get("class_names", ()))  # raises before anything is changed
         self._info = info
         self.info_changed = True
+        self.spec = dataclasses.replace(self.spec, names=names)
 
     def __len__(self) -> int:
         return self._length
@@ -157,9 +239,11 @@ class Column:
 
     def base(self) -> tuple[tuple[SegmentTensor, ...], ExtentMap]:
         """Return the segment table and the extent map of the base version."""
-        if self._loaded is None:
-            self._loaded = self.session.repository.load_extents(self.state.extents)
-        return self._loaded
+        loaded = self._loaded
+        if loaded is None:
+            with self.lock:
+                loaded = self._loaded = self.session.repository.load_extents(self.state.extents)
+        return loaded
 
     def content(self) -> ExtentMap:
         """Return the extent map with all changes, over `sources`."""
@@ -182,44 +266,35 @@ class Column:
             return self._origin
         return ExtentMap.from_runs([(BASE, 0, self.state.length), (NEW, 0, self._new_rows)])
 
+    def view(self) -> Content:
+        """Return the rows as they are now, to read from."""
+        found = self._view
+        if found is None:
+            with self.lock:
+                found = self._view
+                if found is None:
+                    extents, segments = self.content(), self.base()[0]
+                    if self._stored is None:
+                        self._stored = [None] * len(segments)
+                    found = self._view = Content(self, extents, segments, self._stored, self.buffer)
+        return found
+
     def source(self, index: int) -> Source:
         """Return the source at ``index``, opening it on first use (no I/O)."""
-        sources = self._sources
-        if sources is None:
-            sources = self._sources = [None] * (len(self.base()[0]) + 1)
-        source = sources[index]
-        if source is None:
-            segments = self.base()[0]
-            if index == len(segments):
-                source = BlockSource(self.buffer.block())
-            else:
-                source = self.session.open_source(segments[index], self.key, self.spec.dtype)
-            sources[index] = source
-        return source
+        return self.view().source(index)
 
     def plan(self, rows: slice | IntArray) -> tuple[Plan, Sequence[Source]]:
         """Return how to read the rows, and the sources that the plan numbers."""
         fork.check()
-        made = plan(self.content(), rows)
-        for run in made.runs:
-            self.source(run.source)
-        return made, self._sources or ()  # type: ignore[return-value]  # the plan names opened sources only
+        return self.view().plan(rows)
 
     def locate(self, row: int) -> tuple[Source, int]:
         """Return the source of one row and the row there."""
-        content = self._content
-        if content is None or self._pending:
-            content = self.content()
-        index, row = content.locate_one(row)
-        sources = self._sources
-        source = sources[index] if sources is not None else None
-        return (source if source is not None else self.source(index)), row
+        view = self._view or self.view()
+        index, at = view.extents.locate_one(row)
+        return view.source(index), at
 
     # ------------------------------------------------------------ changing rows
-
-    def _buffer_changed(self) -> None:
-        if self._sources is not None:
-            self._sources[-1] = None
 
     def next_id(self) -> int:
         """Return a fresh sample id; ids of one session run on, so that they store as runs."""
@@ -244,9 +319,8 @@ class Column:
         self.buffer.push(sample, self.next_id())
         self._new_rows += 1
         self._pending += 1
+        self._view = None  # before the length, so that a reader who sees the new length does not take the old rows
         self._length += 1
-        if self._sources is not None:
-            self._sources[-1] = None
 
     def extend(self, prepared: Prepared, count: int, counts: Sequence[int] | None = None, *, borrow: bool) -> None:
         """Append ``count`` rows of prepared samples; ``borrow`` if the caller keeps the arrays as they are."""
@@ -257,8 +331,8 @@ class Column:
         self.buffer.push_many(prepared, ids, counts, borrow)
         self._new_rows += len(ids)
         self._pending += len(ids)
+        self._view = None
         self._length += len(ids)
-        self._buffer_changed()
 
     @property
     def only_appended(self) -> bool:
@@ -267,20 +341,21 @@ class Column:
 
     def hold_back(self, keep: int) -> Block:
         """Let a flush see only the first buffered rows, and return the others; only where `only_appended`."""
-        rest = self.buffer.hold_back(keep)
-        self._recount()
+        self._whole = self.buffer
+        first, rest = cut(self._whole.block(), keep)
+        self._recount(ColumnBuffer.frozen(first))
         return rest
 
     def show_again(self) -> None:
         """Undo `hold_back`."""
-        self.buffer.show_again()
-        self._recount()
+        self._recount(self._whole)
 
-    def _recount(self) -> None:
-        self._content = None
-        self._new_rows = self._pending = self.buffer.rows
-        self._length = self.state.length + self.buffer.rows
-        self._buffer_changed()
+    def _recount(self, buffer: ColumnBuffer) -> None:
+        """Take another buffer of new rows only."""
+        self.buffer = buffer
+        self._content = self._view = None
+        self._new_rows = self._pending = buffer.rows
+        self._length = self.state.length + buffer.rows
 
     def replace(self, rows: IntArray, prepared: Prepared, ids: IdArray, counts: Sequence[int] | None) -> None:
         """Give rows (unique, of this version) new content; they keep their ids."""
@@ -292,13 +367,14 @@ class Column:
         which, where = origin.locate(rows)
         self._touched.append(where[which == BASE])
         self._origin = origin
-        self._buffer_changed()
+        self._view = None
 
     def delete(self, rows: IntArray) -> None:
         """Remove rows (unique, of this version)."""
         content, origin = self.content(), self.origin()
         self._content = edit.delete(content, rows)
         self._origin = edit.delete(origin, rows)
+        self._view = None
         self._length -= len(rows)
 
     def clear(self) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime
 import getpass
 import os
+import subprocess
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from zlake.format.documents import CommitBrief
 from zlake.session import flush as flushing
-from zlake.session.session import Session
+from zlake.session.session import Session, alone
 
 
+@alone
 def commit(session: Session, message: str, author: str | None, allow_empty: bool) -> str:
     """Commit what is staged and what is buffered, and go on from there; return the commit id."""
     session.check_writable()
@@ -22,7 +25,7 @@ def commit(session: Session, message: str, author: str | None, allow_empty: bool
         # the same commit, tried again after an answer that was lost
         session.flushed = False
         return done
-    with session.noting_doubt():
+    with session.noting_doubt(), session.advising():
         head = session.repository.commit(
             session.head,
             flushing.changes(session),
@@ -38,15 +41,30 @@ def commit(session: Session, message: str, author: str | None, allow_empty: bool
 
 
 def default_author() -> str:
-    """Return who commits: ``ZLAKE_AUTHOR``, what git's environment says, or the user's name."""
-    name = os.environ.get("ZLAKE_AUTHOR") or os.environ.get("GIT_AUTHOR_NAME")
+    """Return who commits: ``ZLAKE_AUTHOR``, git's environment or configuration, or else the user's name."""
+    chosen = os.environ.get("ZLAKE_AUTHOR")
+    if chosen:
+        return chosen
+    name = os.environ.get("GIT_AUTHOR_NAME") or _git("user.name")
     if name:
-        email = os.environ.get("GIT_AUTHOR_EMAIL")
-        return f"{name} <{email}>" if email and "<" not in name else name
+        email = os.environ.get("GIT_AUTHOR_EMAIL") or _git("user.email")
+        return f"{name} <{email}>" if email else name
     try:
         return getpass.getuser()
-    except (KeyError, OSError):
+    except (KeyError, OSError, ImportError):
         return "unknown"
+
+
+@cache
+def _git(setting: str) -> str:
+    """Return a setting of git, once for the process; empty where it is not set, or there is no git."""
+    try:
+        found = subprocess.run(
+            ["git", "config", "--get", setting], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return ""
+    return found.stdout.strip()
 
 
 def commit_id(session: Session) -> str | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from zlake.errors import JsonValidationError
 from zlake.session.column import Column
-from zlake.session.session import Session
+from zlake.session.session import Session, alone
 
 
 def get(session: Session, column: Column | None) -> dict[str, Any]:
@@ -17,6 +17,7 @@ def get(session: Session, column: Column | None) -> dict[str, Any]:
     return session.info if column is None else column.info
 
 
+@alone
 def put(session: Session, column: Column | None, value: Mapping[Any, Any]) -> None:
     """Replace the info.
 
@@ -24,6 +25,8 @@ def put(session: Session, column: Column | None, value: Mapping[Any, Any]) -> No
     ------
     JsonValidationError
         If a key is no string or a value is not JSON; nothing was changed.
+    TensorMetaInvalidHtypeOverwriteValue
+        If ``class_names`` of a label tensor is no list of different strings; nothing was changed.
     """
     session.begin(*(() if column is None else (column,)))
     if not isinstance(value, Mapping):

@@ -11,6 +11,7 @@ from zlake.errors import InvalidOperationError, SampleUpdateError, ZlakeError
 from zlake.session import read, region
 from zlake.session.column import Column
 from zlake.session.prepare import forget_names
+from zlake.session.session import alone
 from zlake.session.update import check_rows, update_rows
 from zlake.types import Array, IntArray
 
@@ -18,6 +19,7 @@ Operator = Callable[[Any, Any], Any]
 _REFUSED = (ZlakeError, ValueError, TypeError, IndexError, ArithmeticError)
 
 
+@alone
 def assign_part(column: Column, rows: IntArray, key: tuple[Any, ...], value: Any) -> None:
     """Assign to a part of samples, ``x[row, 2:4] = value``; the value is broadcast within each sample.
 
@@ -36,6 +38,7 @@ def assign_part(column: Column, rows: IntArray, key: tuple[Any, ...], value: Any
     _rewrite(column, rows, _each_alone(lambda sample: _changed(column, sample, key, change)))
 
 
+@alone
 def operate(column: Column, rows: IntArray, keys: tuple[tuple[Any, ...], ...], operator: Operator, value: Any) -> None:
     """Change samples, or a part of them, with an in-place operator: ``x[rows] += value``.
 

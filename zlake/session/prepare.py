@@ -83,7 +83,7 @@ def keep_names(column: Column) -> None:
     """Put class names that samples added into the tensor's info, to be flushed with the rows."""
     names = column.spec.names
     if names is not None and names.changed:
-        column.replace_info({**column.info, "class_names": list(names.values)})
+        column.replace_info({**column.info, "class_names": list(names.values)}, names=names)
         names.changed = False
 
 

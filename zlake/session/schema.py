@@ -21,11 +21,12 @@ from zlake.format import names
 from zlake.format.documents import ExtentTable, Info, TensorState
 from zlake.samples import parse_htype, settings
 from zlake.session.column import Column
-from zlake.session.session import Session
+from zlake.session.session import Session, alone
 
 _LARGE_BYTES = 1000**3
 
 
+@alone
 def create_tensor(
     session: Session, name: str, htype: str, reserved: Iterable[str], exist_ok: bool, given: Mapping[str, Any]
 ) -> Column:
@@ -87,13 +88,13 @@ def create_tensor(
     column = Column(session, state, created=True)
     if spec.info:
         column.replace_info(dict(spec.info))
-        column.respec()
-    session.groups |= set(_parents(name))
-    session.columns[name] = column
+    session.groups = session.groups | set(_parents(name))
+    session.columns = {**session.columns, name: column}
     session.written()
     return column
 
 
+@alone
 def create_group(session: Session, name: str, reserved: Iterable[str], exist_ok: bool = False) -> str:
     """Create a group, and the groups above it; return its full name."""
     session.begin()
@@ -110,11 +111,12 @@ def create_group(session: Session, name: str, reserved: Iterable[str], exist_ok:
             return name
         raise TensorGroupAlreadyExistsError(f"group {name!r} exists already; pass exist_ok=True to use it")
     _check_parents(session, name)
-    session.groups |= {*_parents(name), name}
+    session.groups = session.groups | {*_parents(name), name}
     session.written()
     return name
 
 
+@alone
 def delete_tensor(session: Session, name: str, large_ok: bool = False) -> None:
     """Delete a tensor from this version; earlier commits keep it."""
     session.begin()
@@ -126,6 +128,7 @@ def delete_tensor(session: Session, name: str, large_ok: bool = False) -> None:
     session.written()
 
 
+@alone
 def delete_group(session: Session, name: str, large_ok: bool = False) -> None:
     """Delete a group and the tensors in it from this version."""
     session.begin()
@@ -142,6 +145,7 @@ def delete_group(session: Session, name: str, large_ok: bool = False) -> None:
     session.written()
 
 
+@alone
 def rename_tensor(session: Session, name: str, new_name: str, reserved: Iterable[str]) -> None:
     """Rename a tensor within its group; no sample moves."""
     session.begin()
@@ -158,6 +162,7 @@ def rename_tensor(session: Session, name: str, new_name: str, reserved: Iterable
     session.written()
 
 
+@alone
 def rename_group(session: Session, name: str, new_name: str, reserved: Iterable[str]) -> None:
     """Rename a group; the tensors in it keep their rows."""
     session.begin()
@@ -185,7 +190,7 @@ def _rename(session: Session, column: Column, new_name: str) -> None:
 
 
 def _drop(session: Session, column: Column) -> None:
-    del session.columns[column.name]
+    session.columns = {name: other for name, other in session.columns.items() if other is not column}
     column.deleted = True
     if not column.created:
         session.deleted[column.key] = column

@@ -13,10 +13,11 @@ from zlake.segments.gather import gather_ids
 from zlake.session.append import extend_samples
 from zlake.session.column import Column
 from zlake.session.prepare import Ready, forget_names, keep_names, prepare_rows
-from zlake.session.session import Session
+from zlake.session.session import Session, alone
 from zlake.types import IntArray
 
 
+@alone
 def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[Any]]) -> None:
     """Give rows new samples in several tensors: in all of them, or in none.
 
@@ -55,6 +56,7 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
     session.written()
 
 
+@alone
 def write_row(column: Column, row: int, value: Any) -> None:
     """Set one row; the row behind the last one is appended, rows in between are padded with empty samples.
 
@@ -82,6 +84,7 @@ def write_row(column: Column, row: int, value: Any) -> None:
             raise SampleUpdateError(f"cannot write row {row}: {error}") from error
 
 
+@alone
 def pop_each(session: Session, columns: Sequence[Column], index: int | Sequence[int] | None) -> None:
     """Remove rows from several tensors; a tensor that is too short for a row has nothing to remove there.
 
@@ -121,6 +124,7 @@ def pop_index(index: int | Sequence[int] | None, length: int) -> IntArray:
     return rows
 
 
+@alone
 def clear(column: Column) -> None:
     """Remove all rows of a tensor."""
     column.session.begin(column)

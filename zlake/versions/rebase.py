@@ -184,7 +184,6 @@ def conflict_error(conflicts: Sequence[Conflict]) -> ConflictError:
     )
     more = f" and {len(conflicts) - _NAMED_IN_MESSAGE} more" if len(conflicts) > _NAMED_IN_MESSAGE else ""
     return ConflictError(
-        f"another writer changed the same things since this session read the branch: {shown}{more}; "
-        "your changes are still here: drop or redo these, then write again",
+        f"another writer changed the same things since this session read the branch: {shown}{more}",
         tuple(conflicts),
     )
