@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from zlake.errors import EmptyTensorError, LoaderError, TransformFailedError, ZlakeError
-from zlake.loader.ahead import work_ahead
-from zlake.loader.block import Field, batches_per_block, read_block
-from zlake.loader.order import batch_bounds, epoch_order
+from zlake.errors import LoaderError
+from zlake.loader.collate import TorchBatches
+from zlake.loader.epoch import Reader
+from zlake.loader.options import Collate, Options, Transform, check_columns, narrowed, whole
+from zlake.loader.order import Order, batch_count, rank_batches
 from zlake.session.opening import Portable
 from zlake.session.session import Session
 from zlake.session.view import View
 from zlake.storage import fork
-from zlake.types import Array, IntArray
-
-_UPCAST = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64, np.dtype(np.uint64): np.int64}
-_REMOTE_AHEAD = 12
-_METHODS = ("numpy", "tobytes", "pil")
-
-Transform = Callable[..., Any] | Mapping[str, Callable[[Any], Any] | None] | None
-
-
-class Batch(dict[str, Any]):
-    """A batch by tensor name that unpacks into its values: ``images, labels = batch``."""
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.values())
 
 
 def dataloader(
@@ -41,7 +27,7 @@ def dataloader(
     num_workers: int = 0,
     batch_size: int = 1,
     drop_last: bool = False,
-    collate_fn: Callable[[list[Any]], Any] | None = None,
+    collate_fn: Collate = None,
     pin_memory: bool = False,
     shuffle: bool = False,
     seed: int = 0,
@@ -51,20 +37,28 @@ def dataloader(
     num_threads: int | None = None,
     prefetch_factor: int = 2,
     persistent_workers: bool = False,
+    distributed: bool = False,
+    rank: int | None = None,
+    world_size: int | None = None,
+    progressbar: bool = False,
 ) -> ZlakeLoader:
     """Return a loader of batches over a view, on the snapshot that the dataset has now.
+
+    What is not flushed yet is flushed first. The order of the rows depends on the snapshot, the view, ``seed`` and
+    the epoch alone: not on threads, workers or ranks.
 
     Parameters
     ----------
     session, view
         What to load.
     transform
-        A function of a row (a dictionary of arrays), or a function (None for none) for each tensor to take.
+        A function of a row (a dictionary of arrays), or a function (None for none) for each tensor to take. It is
+        called on several threads; give ``num_threads=1`` where it must not be.
     tensors
         Names of the tensors to load; all by default.
     num_workers
         Processes; 0, the default and mostly the fastest, reads and decodes on threads of this process. Worker
-        processes are started by ``forkserver``.
+        processes are started by ``forkserver``, so a script that asks for them needs ``if __name__ == "__main__"``.
     batch_size
         Rows in a batch.
     drop_last
@@ -72,11 +66,11 @@ def dataloader(
     collate_fn
         Makes a batch of a list of rows. By default samples of one shape are stacked to a tensor, others stay a list.
     pin_memory
-        Copy batches to page-locked memory.
+        Copy batches to page-locked memory, where there is an accelerator.
     shuffle
         Yield a full random permutation, another one each epoch, the same for the same seed.
     seed
-        Seed of the shuffle.
+        Seed of the shuffle, not negative.
     return_index
         Add the row numbers as ``index``, ``(batch,) int64``.
     decode_method
@@ -84,16 +78,24 @@ def dataloader(
     transform_kwargs
         Further arguments for ``transform``.
     num_threads
-        Threads that read and decode, in each process.
+        Threads that decode and call ``transform``, in each process; by default one for each processor.
     prefetch_factor
-        Blocks read ahead for each thread.
+        Blocks (of a batch at least) read ahead; with workers also the batches that each keeps ready.
     persistent_workers
         Keep worker processes between epochs.
+    distributed
+        Take rank and world size from ``torch.distributed``.
+    rank, world_size
+        Yield every ``world_size``-th batch, beginning with batch ``rank``, so that several processes share an epoch.
+        Each rank yields as many batches as the others: where they do not divide evenly, the first ones are yielded
+        once more at the end, or with ``drop_last`` the last ones left out.
+    progressbar
+        Show progress.
 
     Returns
     -------
     ZlakeLoader
-        A `torch.utils.data.DataLoader` of `Batch` dictionaries.
+        A `torch.utils.data.DataLoader` of `Batch` dictionaries, which unpack into their values.
 
     Raises
     ------
@@ -103,230 +105,183 @@ def dataloader(
         If a name is no tensor.
     LoaderError
         If an option makes no sense.
+    MemoryDatasetCanNotBePickledError
+        If workers are asked for and the dataset lies in this process's memory.
+
+    Examples
+    --------
+    >>> import zlake
+    >>> ds = zlake.empty("mem://loader-example", overwrite=True)
+    >>> _ = ds.create_tensor("x", dtype="int32")
+    >>> ds.extend({"x": [1, 2, 3]})
+    >>> [batch["x"].tolist() for batch in ds.pytorch(batch_size=2)]
+    [[1, 2], [3]]
     """
-    if batch_size < 1 or num_workers < 0:
-        raise LoaderError(f"batch_size must be at least 1 and num_workers at least 0, not {batch_size}, {num_workers}")
-    if isinstance(transform, Mapping):
-        if tensors is not None:
-            raise LoaderError("a transform by tensor names the tensors already; leave tensors= out")
-        tensors = list(transform)
-    if tensors is not None:
-        for name in tensors:
-            session.column(view.group + name)
-        view = View(view.rows, tuple(view.group + name for name in tensors), view.group)
-    for name, method in (decode_method or {}).items():
-        if method not in _METHODS or view.group + name not in view.names:
-            raise LoaderError(f"decode_method {name!r}: {method!r} is not one of {_METHODS} for a loaded tensor")
-    for column in view.columns(session):
-        if not len(column):
-            raise EmptyTensorError(f"tensor {column.name!r} has no samples; leave it out with tensors=")
-    pinned = session.pinned()
-    rows = view.selection(pinned).array()
-    stream = BatchStream(
-        Portable.of(pinned) if num_workers else pinned,
-        View(None, view.names, view.group),
-        rows,
+    whole("num_workers", num_workers, 0)
+    view = narrowed(session, view, tensors, transform)
+    check_columns(session, view, decode_method or {}, index=return_index)
+    rank, ranks = _rank(distributed, rank, world_size)
+    options = Options(
         batch_size=batch_size,
         drop_last=drop_last,
         shuffle=shuffle,
         seed=seed,
+        rank=rank,
+        ranks=ranks,
         return_index=return_index,
         decode_method=dict(decode_method or {}),
         transform=transform,
         transform_kwargs=dict(transform_kwargs or {}),
         collate_fn=collate_fn,
-        threads=num_threads or session.context.threads,
+        threads=max(1, session.context.threads // max(num_workers, 1)) if num_threads is None else num_threads,
         ahead=prefetch_factor,
-        pin_memory=pin_memory,
     )
-    return ZlakeLoader(stream, num_workers, persistent_workers)
+    pinned = session.pinned()
+    if num_workers:
+        Portable.of(pinned)  # raises where the dataset cannot travel
+    pin = pin_memory and torch.accelerator.is_available()
+    stream = BatchStream(pinned, view, options, pin=pin and not num_workers)
+    return ZlakeLoader(
+        stream,
+        num_workers=num_workers,
+        persistent_workers=persistent_workers and num_workers > 0,
+        pin_memory=pin,
+        progressbar=progressbar,
+    )
+
+
+def _rank(distributed: bool, rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """Return which of how many ranks this process is."""
+    if (rank is None) != (world_size is None):
+        raise LoaderError(f"rank and world_size go together, not rank={rank!r} and world_size={world_size!r}")
+    if not distributed:
+        return (0, 1) if rank is None or world_size is None else (rank, world_size)
+    if rank is not None:
+        raise LoaderError("distributed=True takes rank and world_size from torch.distributed; leave them out")
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()):
+        raise LoaderError(
+            "distributed=True needs torch.distributed.init_process_group() first; or give rank= and world_size="
+        )
+    return dist.get_rank(), dist.get_world_size()
+
+
+class BatchStream(IterableDataset[Any]):
+    """The batches of a view; each iteration is an epoch. Pickles as a path, a snapshot id and rows.
+
+    Parameters
+    ----------
+    session, view, options
+        What to read, and what batches to make of it.
+    pin
+        Copy batches to page-locked memory.
+
+    Attributes
+    ----------
+    epoch
+        The epoch that the next iteration yields.
+    """
+
+    def __init__(self, session: Session, view: View, options: Options, *, pin: bool) -> None:
+        self._session: Session | None = session
+        self._portable: Portable | None = None
+        self._view = View(None, view.names, view.group)
+        self._rows: Order = view.selection(session).index
+        self.options = options
+        self.epoch = 0
+        self._pin = pin
+        self._started = 0
+        self._shared = torch.zeros(2, dtype=torch.int64)
+        """Epochs of the last two iterations of a parent process, seen by its workers."""
+
+    def __len__(self) -> int:
+        count = batch_count(len(self._rows), self.options.batch_size, self.options.drop_last)
+        return len(rank_batches(count, self.options.rank, self.options.ranks, self.options.drop_last))
+
+    def __getstate__(self) -> dict[str, Any]:
+        portable = self._portable if self._session is None else Portable.of(self._session)
+        return {**self.__dict__, "_session": None, "_portable": portable}
+
+    def announce(self) -> None:
+        """Tell workers which epoch the iteration that is about to start yields, and count it."""
+        self._shared.share_memory_()  # type: ignore[no-untyped-call]
+        self._shared[self._started % 2] = self.epoch
+
+    def advance(self) -> int:
+        """Return the epoch of an iteration that starts, and go on to the next."""
+        self._started += 1
+        self.epoch += 1
+        return self.epoch - 1
+
+    def __iter__(self) -> Iterator[Any]:
+        fork.check()
+        worker = get_worker_info()
+        if worker is not None:
+            # Workers that live on learn of a chosen epoch through shared memory; the parent cannot be two ahead.
+            self.epoch = int(self._shared[self._started % 2])
+        if self._session is None:
+            assert self._portable is not None
+            self._session = self._portable.open()
+        reader = Reader(self._session, self._view, self.options, TorchBatches(self._pin))
+        place = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        return reader.epoch(self._rows, self.advance(), *place)
 
 
 class ZlakeLoader(DataLoader[Any]):
-    """A `torch.utils.data.DataLoader` over a `BatchStream`."""
+    """A `torch.utils.data.DataLoader` over a `BatchStream`; each iteration is the next epoch.
 
-    def __init__(self, stream: BatchStream, num_workers: int, persistent_workers: bool) -> None:
+    Parameters
+    ----------
+    stream
+        The batches.
+    num_workers, persistent_workers, pin_memory
+        As of `torch.utils.data.DataLoader`.
+    progressbar
+        Show progress.
+    """
+
+    def __init__(
+        self, stream: BatchStream, *, num_workers: int, persistent_workers: bool, pin_memory: bool, progressbar: bool
+    ) -> None:
         super().__init__(
             stream,
             batch_size=None,
             num_workers=num_workers,
             collate_fn=_identity,
             multiprocessing_context="forkserver" if num_workers else None,
-            persistent_workers=persistent_workers and num_workers > 0,
+            persistent_workers=persistent_workers,
+            prefetch_factor=stream.options.ahead if num_workers else None,
+            pin_memory=pin_memory,
         )
         self.stream = stream
+        self.progressbar = progressbar
 
     def __iter__(self) -> Any:
+        batches = self._batches()
+        if not self.progressbar:
+            return batches
+        from tqdm.auto import tqdm
+
+        return iter(tqdm(batches, total=len(self), unit="batch"))
+
+    def _batches(self) -> Iterator[Any]:
         if self.num_workers == 0:
             # straight from the threads: DataLoader's own iterator costs more than reading a batch of small samples
             return iter(self.stream)
-        iterator = super().__iter__()
-        self.stream.epoch += 1
-        return iterator
+        self.stream.announce()
+        batches = super().__iter__()
+        self.stream.advance()
+        return batches
 
     def __len__(self) -> int:
         return len(self.stream)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, and so the shuffle, that the next iteration yields."""
+        whole("epoch", epoch, 0)
         self.stream.epoch = epoch
 
 
 def _identity(batch: Any) -> Any:
-    return batch
-
-
-class BatchStream(IterableDataset[Any]):
-    """The batches of a view; each iteration is an epoch. Pickles as a path, a snapshot id and rows."""
-
-    def __init__(
-        self,
-        source: Session | Portable,
-        view: View,
-        rows: IntArray,
-        *,
-        batch_size: int,
-        drop_last: bool,
-        shuffle: bool,
-        seed: int,
-        return_index: bool,
-        decode_method: dict[str, str],
-        transform: Transform,
-        transform_kwargs: dict[str, Any],
-        collate_fn: Callable[[list[Any]], Any] | None,
-        threads: int,
-        ahead: int,
-        pin_memory: bool,
-    ) -> None:
-        self.source = source
-        self.view = view
-        self.rows = rows
-        self.batch_size = batch_size
-        self.drop_last = drop_last
-        self.shuffle = shuffle
-        self.seed = seed
-        self.epoch = 0
-        self.return_index = return_index
-        self.decode_method = decode_method
-        self.transform = transform
-        self.transform_kwargs = transform_kwargs
-        self.collate_fn = collate_fn
-        self.threads = threads
-        self.ahead = ahead
-        self.pin_memory = pin_memory
-
-    def __len__(self) -> int:
-        return len(batch_bounds(len(self.rows), self.batch_size, self.drop_last))
-
-    def __iter__(self) -> Iterator[Any]:
-        worker = get_worker_info()
-        session = self.source.open() if isinstance(self.source, Portable) else self.source
-        fork.check()
-        order = epoch_order(self.rows, self.shuffle, self.seed, self.epoch)
-        if worker is None:
-            self.epoch += 1
-        bounds = batch_bounds(len(order), self.batch_size, self.drop_last)
-        # worker w takes batches w, w + n, …: torch takes from the workers in turn, so the order stays the same
-        mine = bounds if worker is None else bounds[worker.id :: worker.num_workers]
-        fields = [
-            Field(self.view.label(c), c, self.decode_method.get(self.view.label(c), "numpy"))
-            for c in self.view.columns(session)
-        ]
-        step = batches_per_block(fields, self.batch_size)
-        if worker is not None:
-            step = 1
-        blocks = [mine[i : i + step] for i in range(0, len(mine), step)]
-        local = session.store.local_path("zarr.json") is not None
-        threads = self.threads if local else max(self.threads, _REMOTE_AHEAD)
-
-        def make(block: list[tuple[int, int]]) -> list[Any]:
-            return self._batches(fields, order, block)
-
-        for batches in work_ahead(make, blocks, threads, threads * self.ahead if local else threads):
-            yield from batches
-
-    def _batches(self, fields: list[Field], order: IntArray, bounds: list[tuple[int, int]]) -> list[Any]:
-        """Read consecutive batches at once and cut them apart."""
-        first, last = bounds[0][0], bounds[-1][1]
-        if last - first != sum(b - a for a, b in bounds):
-            return [batch for bound in bounds for batch in self._batches(fields, order, [bound])]
-        rows = order[first:last]
-        block = read_block(fields, rows)
-        made = []
-        for start, stop in bounds:
-            part = {name: values[start - first : stop - first] for name, values in block.items()}
-            index = rows[start - first : stop - first]
-            made.append(self._one_batch(part, index))
-        return made
-
-    def _one_batch(self, part: Mapping[str, Array | list[Any]], index: IntArray) -> Any:
-        if self.transform is None and self.collate_fn is None:
-            batch = Batch((name, _collate(values)) for name, values in part.items())
-            if self.return_index:
-                batch["index"] = torch.from_numpy(np.array(index))
-        else:
-            batch = self._by_row(part, index)
-        return _pinned(batch) if self.pin_memory else batch
-
-    def _by_row(self, part: Mapping[str, Array | list[Any]], index: IntArray) -> Any:
-        """Apply the user's functions row by row."""
-        rows = []
-        for i, number in enumerate(index.tolist()):
-            row: Any = Batch((name, values[i]) for name, values in part.items())
-            try:
-                if callable(self.transform):
-                    row = self.transform(row, **self.transform_kwargs)
-                elif self.transform is not None:
-                    for name, function in self.transform.items():
-                        if function is not None:
-                            row[name] = function(row[name])
-            except ZlakeError:
-                raise
-            except Exception as error:
-                raise TransformFailedError(f"transform failed at row {number}: {error!r}") from error
-            if self.return_index and isinstance(row, dict):
-                row["index"] = number
-            rows.append(row)
-        if self.collate_fn is not None:
-            return self.collate_fn(rows)
-        if isinstance(rows[0], dict):
-            return Batch((name, _collate([row[name] for row in rows])) for name in rows[0].keys())  # noqa: SIM118
-        if isinstance(rows[0], tuple):
-            return tuple(_collate(list(column)) for column in zip(*rows, strict=True))
-        return _collate(rows)
-
-
-def _collate(values: Array | list[Any]) -> Any:
-    """Return one tensor where the samples share shape and dtype, else a list of tensors or other objects."""
-    if isinstance(values, np.ndarray):
-        return _to_torch(values)
-    if values and all(isinstance(value, np.ndarray) for value in values):
-        first = values[0]
-        if all(value.shape == first.shape and value.dtype == first.dtype for value in values):
-            return _to_torch(np.stack(values))
-        return [_to_torch(value) for value in values]
-    if values and all(isinstance(value, torch.Tensor) for value in values):
-        if all(value.shape == values[0].shape for value in values):
-            return torch.stack(values)
-        return values
-    if values and all(isinstance(value, (bool, int, float, np.generic)) for value in values):
-        return torch.as_tensor(values)
-    return values
-
-
-def _to_torch(array: Array) -> Any:
-    """Return a tensor that shares the array's memory; torch lacks some unsigned types, which are widened."""
-    if array.dtype.kind in "OUS":
-        return array.tolist()
-    wider = _UPCAST.get(array.dtype)
-    return torch.from_numpy(array if wider is None else array.astype(wider))
-
-
-def _pinned(batch: Any) -> Any:
-    if isinstance(batch, torch.Tensor):
-        return batch.pin_memory()
-    if isinstance(batch, Batch):
-        return Batch((name, _pinned(value)) for name, value in batch.items())
-    if isinstance(batch, (list, tuple)):
-        return type(batch)(_pinned(value) for value in batch)
     return batch

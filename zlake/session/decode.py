@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from zlake.session.column import Column
 from zlake.types import Array, IntArray
 
 _FEW = 4  # fewer samples than this are decoded where they are asked for
+_PIECE = 16  # samples that a thread takes at once, at most: handing over one costs as much as decoding a small one
 
 
 @cache
@@ -29,7 +31,7 @@ def decode_one(column: Column, blob: bytes, shape: Callable[[], tuple[int, ...]]
 
 
 def decode_many(
-    column: Column, blobs: Sequence[Any], shapes: Callable[[], IntArray], *, threads: bool
+    column: Column, blobs: Sequence[Any], shapes: Callable[[], IntArray], *, threads: int | None = None
 ) -> Array | list[Any]:
     """Return many decoded samples.
 
@@ -42,7 +44,7 @@ def decode_many(
     shapes
         Their recorded shapes ``(n, ndim)``, asked for where samples are arrays.
     threads
-        Decode on this process's pool where that pays; not for callers that are one of several threads themselves.
+        How many of this process's threads decode; None for as many as the context says.
 
     Returns
     -------
@@ -51,13 +53,10 @@ def decode_many(
         other only; documents as they are.
     """
     spec, decode = column.spec, column.htype.decode
-    pool = _decoders(column.session.context.threads) if threads and len(blobs) >= _FEW else None
-    if pool is None or not column.htype.releases_gil(spec):
-        run: Callable[..., Any] = map
-    else:
-        run = pool.map
+    alone = len(blobs) < _FEW or not column.htype.releases_gil(spec)
+    threads = 1 if alone else threads or column.session.context.threads
     if column.htype.document:
-        return list(run(lambda blob: decode(blob, spec), blobs))
+        return _spread(lambda blob: decode(blob, spec), threads, blobs)
     # one large buffer for all: it gets huge pages, which cost a tenth of small ones to touch
     forms = shapes()
     sizes = forms.prod(axis=1)
@@ -73,5 +72,18 @@ def decode_many(
             slab[end - size : end].reshape(form)
             for end, size, form in zip(ends, sizes.tolist(), forms.tolist(), strict=True)
         ]
-    found = list(run(lambda blob, out: decode(blob, spec, out.shape, out), blobs, outs))
+    found = _spread(lambda blob, out: decode(blob, spec, out.shape, out), threads, blobs, outs)
     return whole if one_shape else found
+
+
+def _spread(function: Callable[..., Any], threads: int, *arguments: Sequence[Any]) -> list[Any]:
+    """Return what the function makes of each sample, on several threads where there are."""
+    if threads < 2:
+        return list(map(function, *arguments))
+    count = len(arguments[0])
+    size = max(1, min(_PIECE, count // (2 * threads)))
+
+    def piece(start: int) -> list[Any]:
+        return list(map(function, *(each[start : start + size] for each in arguments)))
+
+    return list(chain.from_iterable(_decoders(threads).map(piece, range(0, count, size))))

@@ -1,0 +1,111 @@
+"""One pass over a view: blocks read ahead, cut into batches, in an order that no number of workers changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from typing import Any, Protocol
+
+from zlake.loader.ahead import work_ahead
+from zlake.loader.block import Block, Values, batches_per_block, blocks
+from zlake.loader.field import Field
+from zlake.loader.options import Options
+from zlake.loader.order import Order, batch_count, epoch_order, rank_batches
+from zlake.loader.rows import RowTransform
+from zlake.segments.pending import background
+from zlake.session.session import Session
+from zlake.session.view import View
+from zlake.types import IntArray, Pending
+
+REMOTE_AHEAD_BYTES = 64 << 20
+"""Bytes asked of an object store before they are needed, beyond the blocks that threads work on."""
+
+Reads = tuple[Block, list[Pending[Any]]]
+
+
+class Framework(Protocol):
+    """Makes the batches of a machine-learning framework."""
+
+    def batch(self, values: Values) -> Any:
+        """Return a batch of columns."""
+        ...
+
+    def collate(self, rows: list[Any]) -> Any:
+        """Return a batch of rows."""
+        ...
+
+
+class Reader:
+    """Reads a session's tensors block by block, and makes batches of them.
+
+    Parameters
+    ----------
+    session, view
+        Where the samples are; the rows of the view are not looked at.
+    options
+        What batches are made.
+    framework
+        Of what kind they are.
+    """
+
+    def __init__(self, session: Session, view: View, options: Options, framework: Framework) -> None:
+        self._options = options
+        self._framework = framework
+        self._fields = []
+        for column in view.columns(session):
+            column.source(0)  # what is opened once for all is opened here, before there are threads
+            label = view.label(column)
+            self._fields.append(Field(label, column, options.decode_method.get(label, "numpy"), options.threads))
+        self._far = "://" in session.store.url and not session.store.url.startswith(("file://", "mem://"))
+        self._begun = 0
+        if self._far:
+            block_bytes = self._together * options.batch_size * sum(field.stored_bytes() for field in self._fields)
+            self._begun = min(max(REMOTE_AHEAD_BYTES // block_bytes, options.ahead), session.context.reads_in_flight)
+
+    @property
+    def _together(self) -> int:
+        return batches_per_block(self._fields, self._options.batch_size)
+
+    def epoch(self, rows: Order, number: int, worker: int = 0, workers: int = 1) -> Iterator[Any]:
+        """Yield the batches of one epoch.
+
+        Parameters
+        ----------
+        rows
+            Rows of an epoch that is not shuffled.
+        number
+            The epoch, on which the shuffle depends.
+        worker, workers
+            Which one of how many processes whose batches are taken in turn.
+        """
+        options = self._options
+        order = epoch_order(rows, options.shuffle, options.seed, number)
+        count = batch_count(len(order), options.batch_size, options.drop_last)
+        mine = rank_batches(count, options.rank, options.ranks, options.drop_last)[worker::workers]
+        todo = blocks(order, mine, count, options.batch_size, self._together)
+        with closing(RowTransform(options)) as transform:
+            finish = partial(self._finish, transform)
+            for batches in work_ahead(todo, self._begin, finish, begun=self._begun, finished=options.ahead):
+                yield from batches
+
+    def _begin(self, block: Block) -> Reads:
+        """Ask an object store for everything; what is near is read when `_finish` gets to it."""
+        return block, [background(partial(field.begin, block.rows)) for field in self._fields] if self._far else []
+
+    def _finish(self, transform: RowTransform, reads: Reads) -> list[Any]:
+        """Return the batches of a block."""
+        block, pending = reads
+        pending = pending or [field.begin(block.rows) for field in self._fields]
+        values = {field.label: read.result() for field, read in zip(self._fields, pending, strict=True)}
+        index = block.index()
+        return [self._batch(transform, {n: v[a:b] for n, v in values.items()}, index[a:b]) for a, b in block.bounds]
+
+    def _batch(self, transform: RowTransform, values: Values, index: IntArray) -> Any:
+        options = self._options
+        if options.transform is None and options.collate_fn is None:
+            if options.return_index:
+                values["index"] = index
+            return self._framework.batch(values)
+        rows = transform.rows(values, index.tolist())
+        return self._framework.collate(rows) if options.collate_fn is None else options.collate_fn(rows)
