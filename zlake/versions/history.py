@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zlake import limits
-from zlake.format.documents import CommitBrief, HistoryPage, Snapshot
+from zlake.format.documents import CommitBrief, Snapshot
 from zlake.versions.draft import Draft
 from zlake.versions.objects import Objects
 
@@ -41,7 +41,7 @@ def ancestry(parent: Snapshot, objects: Objects, draft: Draft) -> tuple[tuple[Co
         newest = objects.history(previous)
         if len(newest.commits) + len(moved) <= limits.HISTORY_PAGE_COMMITS:
             moved, previous = (*moved, *newest.commits), newest.previous
-    return (brief(parent),), draft.history(HistoryPage(commits=moved, previous=previous))
+    return (brief(parent),), draft.history(moved, previous)
 
 
 def log(snapshot: Snapshot, objects: Objects) -> Iterator[CommitBrief]:
@@ -52,8 +52,9 @@ def log(snapshot: Snapshot, objects: Objects) -> Iterator[CommitBrief]:
     if snapshot.kind == "commit":
         yield brief(snapshot)
     yield from snapshot.recent
-    page_id = snapshot.history
-    while page_id is not None:
+    page_id, met = snapshot.history, set[str]()
+    while page_id is not None and page_id not in met:  # a chain that leads back to itself would never end
+        met.add(page_id)
         page = objects.history(page_id)
         yield from page.commits
         page_id = page.previous
