@@ -1,10 +1,11 @@
-"""Work ahead of a consumer: reads under way first, then threads that finish them, results in order."""
+"""Work ahead of a consumer: tasks under way first, then threads that finish them, results in order."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 A = TypeVar("A")
@@ -13,8 +14,8 @@ C = TypeVar("C")
 
 
 def work_ahead(
-    tasks: Sequence[A], begin: Callable[[A], B], finish: Callable[[B], C], *, begun: int, finished: int
-) -> Iterator[C]:
+    tasks: Iterable[A], begin: Callable[[A], B], finish: Callable[[B], C], *, begun: int, finished: int
+) -> Generator[C, None, None]:
     """Yield ``finish(begin(task))`` for each task, in order.
 
     Parameters
@@ -24,7 +25,7 @@ def work_ahead(
     begin
         Starts a task without waiting; called by the consumer.
     finish
-        Waits for what was started and completes it; called on threads, unless there is only one task.
+        Waits for what was started and completes it; called on threads.
     begun
         Tasks started ahead of those that threads have taken.
     finished
@@ -32,22 +33,15 @@ def work_ahead(
 
     The threads end with the iterator, also when its consumer stops early or a task fails.
     """
-    if len(tasks) == 1:
-        yield finish(begin(tasks[0]))
-        return
-    done = 0
+    todo = map(begin, tasks)
     started: deque[B] = deque()
     taken: deque[Future[C]] = deque()
     pool = ThreadPoolExecutor(finished, thread_name_prefix="zlake-loader")
     try:
         while True:
-            while done < len(tasks) and (len(started) < begun or len(taken) < finished):
-                started.append(begin(tasks[done]))
-                done += 1
-                if len(taken) < finished:
-                    taken.append(pool.submit(finish, started.popleft()))
-            while started and len(taken) < finished:
+            while len(taken) < finished and (started or (started := deque(islice(todo, 1)))):
                 taken.append(pool.submit(finish, started.popleft()))
+            started.extend(islice(todo, begun - len(started)))
             if not taken:
                 return
             yield taken.popleft().result()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any, Protocol, TypeVar
 
 from zlake.loader.ahead import work_ahead
 from zlake.loader.block import Block, Values, batches_per_block, blocks
@@ -21,6 +22,7 @@ from zlake.types import IntArray, Pending
 REMOTE_AHEAD_BYTES = 64 << 20
 """Bytes asked of an object store before they are needed, beyond the blocks that threads work on."""
 
+T = TypeVar("T")
 Reads = tuple[Block, list[Pending[Any]]]
 
 
@@ -84,28 +86,45 @@ class Reader:
         count = batch_count(len(order), options.batch_size, options.drop_last)
         mine = rank_batches(count, options.rank, options.ranks, options.drop_last)[worker::workers]
         todo = blocks(order, mine, count, options.batch_size, self._together)
-        with closing(RowTransform(options)) as transform:
-            finish = partial(self._finish, transform)
-            for batches in work_ahead(todo, self._begin, finish, begun=self._begun, finished=options.ahead):
+        plain = options.transform is None and options.collate_fn is None
+        read = partial(self._read, self._columns if plain else _rows)
+        found = work_ahead(todo, self._begin, read, begun=self._begun, finished=options.ahead)
+        with closing(found):
+            parts = chain.from_iterable(found)
+            yield from parts if plain else self._by_row(parts)
+
+    def _by_row(self, parts: Iterator[tuple[Values, list[int]]]) -> Iterator[Any]:
+        """Yield batches that functions of the user make: one by one, so that none waits for a whole block."""
+        make = self._options.collate_fn or self._framework.collate
+        with closing(RowTransform(self._options)) as transform:
+
+            def batch(part: tuple[Values, list[int]]) -> Any:
+                return make(transform.rows(*part))
+
+            with closing(work_ahead(parts, _same, batch, begun=0, finished=self._options.ahead)) as batches:
                 yield from batches
 
     def _begin(self, block: Block) -> Reads:
-        """Ask an object store for everything; what is near is read when `_finish` gets to it."""
+        """Ask an object store for everything; what is near is read when `_read` gets to it."""
         return block, [background(partial(field.begin, block.rows)) for field in self._fields] if self._far else []
 
-    def _finish(self, transform: RowTransform, reads: Reads) -> list[Any]:
-        """Return the batches of a block."""
+    def _read(self, make: Callable[[Values, IntArray], T], reads: Reads) -> list[T]:
+        """Return what is made of each batch of a block."""
         block, pending = reads
         pending = pending or [field.begin(block.rows) for field in self._fields]
         values = {field.label: read.result() for field, read in zip(self._fields, pending, strict=True)}
         index = block.index()
-        return [self._batch(transform, {n: v[a:b] for n, v in values.items()}, index[a:b]) for a, b in block.bounds]
+        return [make({n: v[a:b] for n, v in values.items()}, index[a:b]) for a, b in block.bounds]
 
-    def _batch(self, transform: RowTransform, values: Values, index: IntArray) -> Any:
-        options = self._options
-        if options.transform is None and options.collate_fn is None:
-            if options.return_index:
-                values["index"] = index
-            return self._framework.batch(values)
-        rows = transform.rows(values, index.tolist())
-        return self._framework.collate(rows) if options.collate_fn is None else options.collate_fn(rows)
+    def _columns(self, values: Values, index: IntArray) -> Any:
+        if self._options.return_index:
+            values["index"] = index
+        return self._framework.batch(values)
+
+
+def _rows(values: Values, index: IntArray) -> tuple[Values, list[int]]:
+    return values, index.tolist()
+
+
+def _same(part: T) -> T:
+    return part

@@ -139,6 +139,7 @@ def dataloader(
     pinned = session.pinned()
     if num_workers:
         Portable.of(pinned)  # raises where the dataset cannot travel
+        _prepare_forkserver()
     pin = pin_memory and torch.accelerator.is_available()
     stream = BatchStream(pinned, view, options, pin=pin and not num_workers)
     return ZlakeLoader(
@@ -165,6 +166,18 @@ def _rank(distributed: bool, rank: int | None, world_size: int | None) -> tuple[
             "distributed=True needs torch.distributed.init_process_group() first; or give rank= and world_size="
         )
     return dist.get_rank(), dist.get_world_size()
+
+
+def _prepare_forkserver() -> None:
+    """Let the server that forks workers import what they need instead of the script.
+
+    That is quick, and a script that opens a dataset at its top level would leave the server with threads of
+    TensorStore, after which its children could not use it. What the user asked the server to import stays.
+    """
+    from multiprocessing import forkserver
+
+    if getattr(forkserver._forkserver, "_preload_modules", None) == ["__main__"]:
+        forkserver.set_forkserver_preload([__name__])
 
 
 class BatchStream(IterableDataset[Any]):
