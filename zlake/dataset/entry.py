@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,14 @@ from zlake.storage.store import Store
 Path = str | os.PathLike[str]
 Credentials = Mapping[str, Any] | str | None
 _LARGE_BYTES = 1000**3
+_IGNORED = frozenset(
+    (
+        *("lock_enabled", "lock_timeout", "token", "org_id", "public", "verbose", "runtime"),
+        *("check_integrity", "unlink", "access_method", "index_params", "indra"),
+    )
+)
+"""Arguments of Deep Lake that mean nothing here: its cloud, its locks, its ways of reading."""
+_KNOWN = ("creds", "overwrite", "read_only", "ref", "committed", "context", "memory_cache_size", "local_cache_size")
 
 
 def empty(
@@ -49,7 +58,7 @@ def empty(
     single_writer
         Write also where the storage has no conditional writes, so that a second writer would lose data.
     **ignored
-        ``lock_enabled`` and ``lock_timeout`` of Deep Lake, ignored with a warning: there are no locks.
+        Arguments of Deep Lake for its locks and its cloud, ignored with a warning.
 
     Raises
     ------
@@ -122,18 +131,43 @@ def load(
 
 
 def dataset(path: Path, read_only: bool | None = None, overwrite: bool = False, **options: Any) -> Dataset:
-    """Open the dataset at the path, or create it where there is none. Options as in `load`."""
+    """Open the dataset at the path, or create it where there is none.
+
+    Parameters
+    ----------
+    path
+        As in `load`; a path with a version is never created.
+    read_only
+        As in `load`; True never creates.
+    overwrite
+        Delete a dataset that is there, and create an empty one.
+    **options
+        As in `load`.
+
+    Raises
+    ------
+    InvalidPathException
+        If a version of a dataset that is to be created is asked for.
+    DatasetNotFoundError
+        If there is no dataset, and ``read_only`` or a version is asked for.
+    """
     plain, address = opening.split_address(_text(path))
-    if not overwrite:
-        if address is not None or exists(plain, options.get("creds")):
-            return load(path, read_only, **options)
-        if read_only:
-            raise DatasetNotFoundError(f"there is no dataset at {plain!r} to open read-only")
-    return empty(plain, overwrite=overwrite, **options)
+    version = address or options.get("ref") or options.get("committed")
+    if not overwrite and (version or exists(plain, options.get("creds"))):
+        return load(path, read_only, **options)
+    if read_only and not overwrite:
+        raise DatasetNotFoundError(f"there is no dataset at {plain!r} to open read-only")
+    if version:
+        raise InvalidPathException(f"a new dataset has no versions yet; create {plain!r} without {version!r}")
+    rest = {name: value for name, value in options.items() if name not in ("ref", "committed")}
+    made = empty(plain, overwrite=overwrite, **rest)
+    if read_only:
+        made.read_only = True
+    return made
 
 
 def exists(path: Path, creds: Credentials = None) -> bool:
-    """Whether there is a dataset at the path."""
+    """Whether there is a dataset at the path; a version in the path is not looked up."""
     plain, _ = opening.split_address(_text(path))
     return opening.is_dataset(_store(plain, creds))
 
@@ -158,8 +192,13 @@ def delete(path: Path, force: bool = False, large_ok: bool = False, creds: Crede
         If there is no dataset and ``force`` is false.
     DatasetTooLargeToDelete
         If it holds more than 1 GB and ``large_ok`` is false; nothing was deleted.
+    InvalidPathException
+        If the path names a version: versions are not deleted one by one.
     """
-    store = _store(_text(path), creds)
+    plain, address = opening.split_address(_text(path))
+    if address is not None:
+        raise InvalidPathException(f"a dataset is deleted with all its versions: give {plain!r}, without @{address}")
+    store = _store(plain, creds)
     if not force and not opening.is_dataset(store):
         raise DatasetNotFoundError(f"there is no dataset at {store.url} to delete; force=True deletes anything there")
     if not large_ok:
@@ -192,8 +231,10 @@ def like(
         As in `empty`, for both.
     """
     source = src if isinstance(src, Dataset) else load(src, True, creds)
-    made = dest if isinstance(dest, Dataset) else empty(dest, overwrite, creds)
     names = list(source.tensors) if tensors is None else list(tensors)
+    for name in names:
+        source._session.column(source._group + name)  # raises before anything is created
+    made = dest if isinstance(dest, Dataset) else empty(dest, overwrite, creds)
     with made:
         for group in source.root.meta["groups"]:
             if tensors is None or any(name.startswith(f"{group}/") for name in names):
@@ -216,17 +257,9 @@ def _store(path: str, creds: Credentials) -> Store:
 
 
 def _check_ignored(options: Mapping[str, Any]) -> None:
-    for name in options:
-        if name in (
-            "lock_enabled",
-            "lock_timeout",
-            "token",
-            "org_id",
-            "public",
-            "verbose",
-            "check_integrity",
-            "unlink",
-        ):
+    for name, value in options.items():
+        if name not in _IGNORED:
+            near = difflib.get_close_matches(name, _KNOWN, 1)
+            raise TypeError(f"unexpected keyword argument {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        if value is not None and name != "verbose":  # zlake prints nothing anyway
             warnings.warn(f"{name}= has no meaning in zlake and is ignored", stacklevel=3)
-        else:
-            raise TypeError(f"unexpected keyword argument {name!r}")

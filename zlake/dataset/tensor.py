@@ -152,15 +152,15 @@ class Tensor(Operators):
 
     def text(self) -> Any:
         """Return the string of one selected row, or the list of strings of several."""
-        return present.unwrapped(self._column, self._rows, self._selected, ("text",))
+        return present.unwrapped(self._column, self._rows, self._selected, self._key, ("text",))
 
     def dict(self) -> Any:
         """Return the JSON value of one selected row, or the list of them."""
-        return present.unwrapped(self._column, self._rows, self._selected, ("json",))
+        return present.unwrapped(self._column, self._rows, self._selected, self._key, ("json",))
 
     def list(self) -> Any:
         """Return the list of one selected row of a list or tag tensor, or the list of them."""
-        return present.unwrapped(self._column, self._rows, self._selected, ("list", "tag"))
+        return present.unwrapped(self._column, self._rows, self._selected, self._key, ("list", "tag"))
 
     def tobytes(self) -> bytes:
         """Return the bytes of the one selected sample: as they are stored where it is encoded, else in C order.
@@ -176,7 +176,7 @@ class Tensor(Operators):
             row = int(self._row_array()[0])
         else:
             raise InvalidOperationError(f"tobytes() returns one sample, but {len(self)} are selected; index one row")
-        return present.one_bytes(self._column, row)
+        return present.one_bytes(self._column, row, self._key)
 
     def tensorstore(self) -> Any:
         """Return the whole dense tensor at this version as one `tensorstore.TensorStore`, ``(rows, *sample shape)``.

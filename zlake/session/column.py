@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from zlake.errors import TensorMetaInvalidHtypeOverwriteValue
 from zlake.extents import edit
 from zlake.extents.map import ExtentMap
 from zlake.extents.plan import Plan, plan
@@ -75,9 +76,11 @@ class Content:
     ----------
     extents
         Which row of which source each row is.
+    segments
+        The stored sources; the one behind them is the buffer.
     """
 
-    __slots__ = ("_buffer", "_column", "_segments", "_stored", "_unflushed", "extents")
+    __slots__ = ("_buffer", "_column", "_stored", "_unflushed", "extents", "segments")
 
     def __init__(
         self,
@@ -89,7 +92,7 @@ class Content:
     ) -> None:
         self.extents = extents
         self._column = column
-        self._segments = segments
+        self.segments = segments
         self._stored = stored
         self._buffer = buffer
         self._unflushed: Source | None = None
@@ -100,7 +103,7 @@ class Content:
             source = self._stored[index]
             if source is None:
                 column = self._column
-                source = column.session.open_source(self._segments[index], column.key, column.spec.dtype)
+                source = column.session.open_source(self.segments[index], column.key, column.spec.dtype)
                 self._stored[index] = source
             return source
         if self._unflushed is None:
@@ -212,7 +215,10 @@ class Column:
     def replace_info(self, info: dict[str, Any], *, names: ClassNames | None = None) -> None:
         """Set the info, to be written by the next flush; ``names`` are the class names in it, if they are known."""
         if names is None and "class_names" in self.htype.keys:
-            names = ClassNames(info.get("class_names", ()))  # raises before anything is changed
+            given = info.get("class_names", [])
+            if not isinstance(given, list):
+                raise TensorMetaInvalidHtypeOverwriteValue(f"class_names is a list of names, not {given!r:.100}")
+            names = ClassNames(given)  # raises before anything is changed
         self._info = info
         self.info_changed = True
         self.spec = dataclasses.replace(self.spec, names=names)

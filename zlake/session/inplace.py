@@ -35,7 +35,7 @@ def assign_part(column: Column, rows: IntArray, key: tuple[Any, ...], value: Any
     def change(part: Any) -> Any:
         return value if whole_items else column.htype.part(value, column.spec)
 
-    _rewrite(column, rows, _each_alone(lambda sample: _changed(column, sample, key, change)))
+    _rewrite(column, rows, _each_alone(lambda sample: _changed(column, sample, key, change)), whole_items)
 
 
 @alone
@@ -79,10 +79,10 @@ def operate(column: Column, rows: IntArray, keys: tuple[tuple[Any, ...], ...], o
         _rewrite(column, rows, _each_alone(change))
 
 
-def _rewrite(column: Column, rows: IntArray, change: Callable[[Any], Any]) -> None:
-    """Give rows the samples that ``change`` makes of those that they have."""
+def _rewrite(column: Column, rows: IntArray, change: Callable[[Any], Any], whole_items: bool = False) -> None:
+    """Give rows the samples that ``change`` makes of those that they have; text and JSON have no part but items."""
     column.session.begin(column)
-    if column.htype.document:
+    if column.htype.document and not whole_items:
         raise SampleUpdateError(
             f"samples of tensor {column.name!r} are {column.spec.text}: give a whole new one, x[row] = value"
         )
@@ -112,8 +112,10 @@ def _together(change: Callable[[Array], Array]) -> Callable[[Any], Any]:
 
 
 def _own(sample: Any) -> Any:
-    """Return arrays that may be changed: a copy of a sample, or of the items of a sequence."""
-    return [np.array(item) for item in sample] if isinstance(sample, list) else np.array(sample)
+    """Return arrays that may be changed: a copy of a sample, or of the items of a sequence; text and JSON stay."""
+    if isinstance(sample, list):
+        return [np.array(item) if isinstance(item, np.ndarray) else item for item in sample]
+    return np.array(sample)
 
 
 def _changed(column: Column, sample: Any, key: tuple[Any, ...], change: Callable[[Any], Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from zlake.limits import MIB
 from zlake.session.session import Session
 from zlake.storage import open_store
 from zlake.storage.batch import delete_many
+from zlake.storage.local import LocalStore
 from zlake.storage.probe import is_probe
 from zlake.storage.store import Store
 from zlake.versions.repository import Repository
@@ -129,6 +131,15 @@ def delete_all(store: Store) -> None:
     """Delete every object of a store; the root goes first, so that a half-deleted dataset is none."""
     store.delete(paths.root_key())
     delete_many(store, store.list(""))
+    if isinstance(store, LocalStore) and (root := store.local_path(paths.root_key())) is not None:
+        _remove_empty_folders(os.path.dirname(root))
+
+
+def _remove_empty_folders(top: str) -> None:
+    """Remove a folder and those below it; one that is not empty, because somebody writes there again, stays."""
+    for folder, _, _ in os.walk(top, topdown=False):
+        with suppress(OSError):
+            os.rmdir(folder)
 
 
 def is_dataset(store: Store) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from zlake.errors import SampleHtypeMismatchError
 from zlake.samples import ClassNames, Encoded, Prepared, TensorSpec, htype
 from zlake.session.column import Column
 from zlake.types import Array
@@ -53,7 +54,7 @@ def prepare_rows(column: Column, samples: Any, spec: TensorSpec | None = None) -
     counts: list[int] | None = None
     rows = len(samples)
     if column.state.sequence:
-        lists = [() if sample is None else sample for sample in samples]
+        lists = [() if sample is None else _items(sample) for sample in samples]
         counts = [len(items) for items in lists]
         samples = [item for items in lists for item in items]
     some = len(samples) > 0
@@ -65,6 +66,13 @@ def prepare_rows(column: Column, samples: Any, spec: TensorSpec | None = None) -
         return Ready(column, spec, htype(spec.htype).prepare_many(samples, spec), rows, counts)
     # rows without any item decide nothing: they are stored once a first item has come
     return Ready(column, spec, Prepared(stacked=np.empty((0, 0), np.uint8)), rows, counts)
+
+
+def _items(row: Any) -> Any:
+    """Return the items of a row of a sequence tensor; text, bytes and JSON objects are no lists of samples."""
+    if isinstance(row, (str, bytes, Mapping)) or not hasattr(row, "__len__"):
+        raise SampleHtypeMismatchError(f"a row of a sequence tensor is a list of samples, not one {type(row).__name__}")
+    return row
 
 
 def buffer(ready: Ready, *, borrow: bool = False) -> None:

@@ -53,51 +53,50 @@ def read(column: Column, rows: Rows, selected: Selected, key: Key, aslist: bool)
     if isinstance(rows, int) and not key:
         return Done(one(column, rows))
     chosen = selected()
-    first = key[0] if key and region.is_basic(key[0]) else ()
+    sequence = column.state.sequence
+    first = key[0] if key and (sequence or region.is_basic(key[0])) else ()
     rest = key[1:] if first else key
+    show = as_numpy_item if first and region.is_one(first[0]) else as_numpy
+
+    def shown(sample: Any) -> Any:
+        value = show(column, sample)
+        for part in rest:
+            value = region.apply(value, part)
+        return value
+
     if isinstance(rows, int):
-        found = mapped(reading.samples(column, chosen, first), lambda samples: as_numpy(column, samples[0]))
-        return _indexed(found, rest) if rest else found
-    plain = not column.encoded and not column.state.sequence
-    if plain and not aslist and not rest:
+        return mapped(reading.samples(column, chosen, first), lambda samples: shown(samples[0]))
+    if not (aslist or rest or sequence or column.encoded):
         return reading.stacked(column, chosen, first)
 
     def finish(samples: Any) -> Any:
-        if not aslist and not rest:
+        if not (aslist or rest or sequence):
             return reading.stack(column, samples)
-        if column.htype.document or column.state.sequence:
-            samples = [as_numpy(column, sample) for sample in samples]
-        for part in rest:
-            samples = [region.apply(sample, part) for sample in samples]
-        return list(samples) if aslist else np.stack(samples)
+        if rest or sequence or column.htype.document:
+            samples = [shown(sample) for sample in samples]
+        return list(samples) if aslist else reading.stack_arrays(column, samples)
 
     return mapped(reading.samples(column, chosen, first), finish)
 
 
-def _indexed(found: Pending[Any], keys: Key) -> Pending[Any]:
-    def finish(sample: Any) -> Any:
-        for key in keys:
-            sample = region.apply(sample, key)
-        return sample
-
-    return mapped(found, finish)
-
-
-def unwrapped(column: Column, rows: Rows, selected: Selected, htypes: tuple[str, ...]) -> Any:
+def unwrapped(column: Column, rows: Rows, selected: Selected, key: Key, htypes: tuple[str, ...]) -> Any:
     """Return strings, JSON values or lists as Python objects."""
     if column.state.htype not in htypes:
         raise InvalidOperationError(
             f"tensor {column.name!r} has htype {column.spec.text!r}; this method is for {' and '.join(htypes)}"
         )
-    if isinstance(rows, int):
+    if key and (not column.state.sequence or len(key) > 1 or len(key[0]) > 1):
+        raise InvalidOperationError(f"samples of tensor {column.name!r} have no axes to index: they are {htypes[0]}")
+    if isinstance(rows, int) and not key:
         return reading.one(column, rows)
-    return reading.samples(column, selected()).result()
+    found = reading.samples(column, selected(), key[0] if key else ()).result()
+    return found[0] if isinstance(rows, int) else found
 
 
 def data(column: Column, rows: Rows, selected: Selected, key: Key, aslist: bool) -> dict[str, Any]:
     """Return values with what belongs to them, as ``Tensor.data`` does."""
-    if column.htype.document and not key:
-        return {"value": unwrapped(column, rows, selected, (column.state.htype,))}
+    if column.htype.document:
+        return {"value": unwrapped(column, rows, selected, key, (column.state.htype,))}
     found = column.htype.data(read(column, rows, selected, key, aslist).result(), column.spec)
     if column.state.htype.split(".")[0] == "image":
         found["sample_info"] = sample_info(column, rows, selected)
@@ -118,13 +117,17 @@ def sample_info(column: Column, rows: Rows, selected: Selected) -> Any:
     return found[0] if isinstance(rows, int) else found
 
 
-def one_bytes(column: Column, row: int) -> bytes:
-    """Return the stored bytes of an encoded sample, or an array's bytes in C order."""
-    if column.state.sequence:
-        raise InvalidOperationError(f"{column.name!r} is a sequence; index one item: it has no bytes of its own")
+def one_bytes(column: Column, row: int, key: Key) -> bytes:
+    """Return the stored bytes of an encoded sample or item, or an array's bytes in C order."""
+    if not column.state.sequence:
+        if column.encoded and not key:
+            return reading.one_blob(column, row)
+        return bytes(read(column, row, lambda: np.array([row]), key, False).result().tobytes())
+    if len(key) != 1 or not region.is_one(key[0][0]) or (column.encoded and len(key[0]) > 1):
+        raise InvalidOperationError(f"tensor {column.name!r} is a sequence: tobytes() is for one item, s[row, item]")
     if column.encoded:
-        return reading.one_blob(column, row)
-    return bytes(reading.one(column, row).tobytes())
+        return reading.item_blob(column, row, key[0][0])
+    return bytes(reading.samples(column, np.array([row]), key[0]).result()[0].tobytes())
 
 
 def bounds(column: Column, rows: Rows, selected: Selected, key: Key) -> tuple[tuple[int, ...], tuple[int, ...]]:

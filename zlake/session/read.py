@@ -12,10 +12,11 @@ from zlake.extents.plan import Plan
 from zlake.format.documents import SegmentTensor
 from zlake.segments.gather import expand_sequences, gather_array, gather_blobs, gather_ids, gather_list, gather_shapes
 from zlake.segments.pending import Done, mapped
-from zlake.segments.source import BlockSource, Source
+from zlake.segments.source import Source
 from zlake.session.column import Column
 from zlake.session.decode import decode_many, decode_one
 from zlake.session.region import apply
+from zlake.session.region import items as picked
 from zlake.types import Array, IdArray, IntArray, Pending
 
 Rows = slice | IntArray
@@ -36,6 +37,13 @@ def one_blob(column: Column, row: int) -> bytes:
     """Return the stored bytes of one encoded sample."""
     source, at = column.locate(row)
     return source.one_blob(at)
+
+
+def item_blob(column: Column, row: int, item: int) -> bytes:
+    """Return the stored bytes of one item of a row of an encoded sequence tensor."""
+    plan, sources = column.plan(np.array([row]))
+    flat, _ = expand_sequences(plan, sources)
+    return bytes(picked(gather_blobs(flat, sources).result(), item))
 
 
 def arrays(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending[Any]:
@@ -70,7 +78,7 @@ def samples(column: Column, rows: Rows, region: tuple[Any, ...] = ()) -> Pending
 
     def split(every: Any) -> list[Any]:
         lists = [every[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
-        return [row[region[0]] for row in lists] if region else lists
+        return [picked(row, region[0]) for row in lists] if region else lists
 
     return mapped(found, split)
 
@@ -129,13 +137,20 @@ def stack(column: Column, found: Array | list[Any]) -> Array:
         return empty(column)
     if not column.state.sequence:
         found = column.htype.as_arrays(found)
-    if column.state.sequence:
-        found = [np.stack(row) if len(row) else np.empty((0,), column.spec.dtype) for row in found]
-    first = found[0].shape
-    if any(sample.shape != first for sample in found):
+    return stack_arrays(column, found)
+
+
+def stack_arrays(column: Column, found: Sequence[Any]) -> Array:
+    """Stack what ``numpy`` shows of each sample, one array each, into one array."""
+    if not found:
+        return empty(column)
+    shapes = [sample.shape if isinstance(sample, np.ndarray) else "several" for sample in found]
+    first = shapes[0]
+    if any(shape != first or shape == "several" for shape in shapes):
         raise DynamicTensorNumpyError(
             f"tensor {column.name!r} holds samples of different shapes here ({first} and "
-            f"{next(s.shape for s in found if s.shape != first)}), which do not make one array; use numpy(aslist=True)"
+            f"{next((shape for shape in shapes if shape != first), first)}), which do not make one array; "
+            "use numpy(aslist=True)"
         )
     return np.stack(found)
 
@@ -205,14 +220,14 @@ def shape_bounds(column: Column, rows: Rows) -> Bounds | None:
 
 def cheap(column: Column, rows: Rows, limit: int) -> bool:
     """Whether `shape_bounds` reads the shapes of ``limit`` stored rows at most; the others are known without a read."""
-    plan, sources = column.plan(rows)
-    stored = [run for run in plan.runs if not isinstance(sources[run.source], BlockSource)]
+    view = column.view()
+    plan, _ = view.plan(rows)
+    stored = [run for run in plan.runs if run.source < len(view.segments)]
     if not column.state.sequence:
-        known = column.base()[0]
         # dense segments say their shape in the table; text and JSON have none
-        stored = [run for run in stored if sources[run.source].layout != "dense" and not _shapeless(known[run.source])]
+        stored = [run for run in stored if _has_shapes(view.segments[run.source])]
     return sum(run.length for run in stored) <= limit
 
 
-def _shapeless(entry: SegmentTensor) -> bool:
-    return entry.layout == "encoded" and not entry.shapes
+def _has_shapes(entry: SegmentTensor) -> bool:
+    return entry.layout == "ragged" or (entry.layout == "encoded" and entry.shapes > 0)

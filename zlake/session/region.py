@@ -17,6 +17,29 @@ def is_basic(key: tuple[Any, ...]) -> bool:
     return all(isinstance(part, (int, np.integer, slice, EllipsisType)) for part in key)
 
 
+def is_one(part: Any) -> bool:
+    """Whether a part of a key names one place, so that its axis is gone from the result."""
+    return isinstance(part, (int, np.integer))
+
+
+def items(row: Any, part: Any) -> Any:
+    """Return the items of a row of a sequence tensor that a part of a key names.
+
+    Raises
+    ------
+    RowIndexError
+        If there is no such item.
+    """
+    if part is Ellipsis:
+        return row
+    try:
+        if isinstance(part, np.ndarray):
+            return [row[place] for place in np.arange(len(row))[part].tolist()]
+        return row[part]
+    except IndexError as error:
+        raise RowIndexError(f"{error}: there is no item {part!r} in a row of {len(row)}") from error
+
+
 def check(key: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the key with lists as arrays.
 

@@ -19,7 +19,8 @@ from zlake.errors import (
 )
 from zlake.format import names
 from zlake.format.documents import ExtentTable, Info, TensorState
-from zlake.samples import parse_htype, settings
+from zlake.samples import TensorSpec, parse_htype, settings
+from zlake.samples.spec import UNSPECIFIED
 from zlake.session.column import Column
 from zlake.session.session import Session, alone
 
@@ -61,9 +62,9 @@ def create_tensor(
     if name in session.columns:
         existing = session.columns[name]
         if exist_ok:
-            same = (existing.spec.htype, existing.state.sample_compression, existing.state.chunk_compression)
-            if same != (spec.htype, spec.sample_compression, spec.chunk_compression):
-                raise TensorAlreadyExistsError(f"tensor {name!r} exists with other settings: {existing.spec}")
+            other = _differences(existing, spec, given)
+            if other:
+                raise TensorAlreadyExistsError(f"tensor {name!r} exists with other settings: {', '.join(other)}")
             return existing
         raise TensorAlreadyExistsError(f"tensor {name!r} exists already; pass exist_ok=True to use it")
     if name in session.groups:
@@ -120,7 +121,7 @@ def create_group(session: Session, name: str, reserved: Iterable[str], exist_ok:
 def delete_tensor(session: Session, name: str, large_ok: bool = False) -> None:
     """Delete a tensor from this version; earlier commits keep it."""
     session.begin()
-    column = session.column(name)
+    column = session.column(_plain(name))
     stored = sum(entry.bytes for entry in column.base()[0])
     if stored > _LARGE_BYTES and not large_ok:
         raise TensorTooLargeToDelete(f"tensor {name!r} holds {stored:,} bytes; pass large_ok=True to delete it")
@@ -132,7 +133,7 @@ def delete_tensor(session: Session, name: str, large_ok: bool = False) -> None:
 def delete_group(session: Session, name: str, large_ok: bool = False) -> None:
     """Delete a group and the tensors in it from this version."""
     session.begin()
-    name = name.strip("/")
+    name = _plain(name)
     if name not in session.groups:
         raise TensorGroupDoesNotExistError(f"there is no group {name!r}; there are {sorted(session.groups)}")
     inside = [c for c in session.columns.values() if c.name.startswith(f"{name}/")]
@@ -149,6 +150,7 @@ def delete_group(session: Session, name: str, large_ok: bool = False) -> None:
 def rename_tensor(session: Session, name: str, new_name: str, reserved: Iterable[str]) -> None:
     """Rename a tensor within its group; no sample moves."""
     session.begin()
+    name, new_name = _plain(name), _plain(new_name)
     column = session.column(name)
     names.check_tensor_name(new_name)
     _check_reserved(new_name, reserved, InvalidTensorNameError)
@@ -166,6 +168,7 @@ def rename_tensor(session: Session, name: str, new_name: str, reserved: Iterable
 def rename_group(session: Session, name: str, new_name: str, reserved: Iterable[str]) -> None:
     """Rename a group; the tensors in it keep their rows."""
     session.begin()
+    name, new_name = _plain(name), _plain(new_name)
     if name not in session.groups:
         raise TensorGroupDoesNotExistError(f"there is no group {name!r}; there are {sorted(session.groups)}")
     names.check_tensor_name(new_name)
@@ -180,6 +183,18 @@ def rename_group(session: Session, name: str, new_name: str, reserved: Iterable[
         _rename(session, column, new_name + column.name[len(name) :])
     session.groups = {new_name + g[len(name) :] if g == name or g.startswith(f"{name}/") else g for g in session.groups}
     session.written()
+
+
+def _differences(column: Column, spec: TensorSpec, given: Mapping[str, Any]) -> list[str]:
+    """Return which of the settings that are asked for an existing tensor does not have; what is left open fits all."""
+    have, state = column.spec, column.state
+    wanted = [
+        ("htype", have.text, spec.text, spec.htype == UNSPECIFIED and spec.sequence == have.sequence),
+        ("dtype", have.dtype, spec.dtype, "dtype" not in given or have.dtype is None),
+        ("sample_compression", state.sample_compression, spec.sample_compression, "sample_compression" not in given),
+        ("chunk_compression", state.chunk_compression, spec.chunk_compression, "chunk_compression" not in given),
+    ]
+    return [f"{name} is {has}, not {asked}" for name, has, asked, free in wanted if not free and has != asked]
 
 
 def _rename(session: Session, column: Column, new_name: str) -> None:
