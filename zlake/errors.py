@@ -80,7 +80,7 @@ class StorageUnavailableError(StorageError, ConnectionError):
 
 
 class UnsupportedOperationError(StorageError, OSError, ValueError):
-    """This kind of storage cannot do what was asked of it."""
+    """An operation that this kind of storage cannot do."""
 
 
 class WriteStateUnknownError(StorageError):

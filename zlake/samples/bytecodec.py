@@ -25,6 +25,7 @@ from zlake.samples.dtypes import CORE
 from zlake.samples.fit import check_record, deliver
 from zlake.samples.sniff import Buffer, Header, check_size
 from zlake.types import Array
+from zlake.zstd_frame import HEADER_BYTES, content_size
 
 _LEVEL = 1
 _LZ4_RATIO = 255  # no LZ4 block expands further
@@ -113,7 +114,7 @@ class ByteCodec:
         SampleDecompressionError
             If it does not say, or claims more than `limits.MAX_DECODED_SAMPLE_BYTES`.
         """
-        size = int.from_bytes(data[:4], "little") if self.name == "lz4" else _zstd_size(bytes(data[:18]))
+        size = int.from_bytes(data[:4], "little") if self.name == "lz4" else content_size(bytes(data[:HEADER_BYTES]))
         most = limits.MAX_DECODED_SAMPLE_BYTES if self.name == "zstd" else _LZ4_RATIO * len(data)
         if len(data) < 5 or not 0 <= size <= min(most, limits.MAX_DECODED_SAMPLE_BYTES):
             raise SampleDecompressionError(f"damaged {self.name} bytes: they claim to hold {size:,} bytes")
@@ -131,17 +132,3 @@ def _module(name: str) -> ModuleType:
 
     module: ModuleType = lz4 if name == "lz4" else zstd
     return module
-
-
-def _zstd_size(head: bytes) -> int:
-    """Return the content size in a zstd frame header (RFC 8878, 3.1.1), or -1 if it is not given."""
-    if head[:4] != b"\x28\xb5\x2f\xfd" or len(head) < 6:
-        return -1
-    descriptor = head[4]
-    single = bool(descriptor & 0x20)
-    at = 5 + (not single) + (0, 1, 2, 4)[descriptor & 3]
-    width = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
-    if not width or len(head) < at + width:
-        return -1
-    size = int.from_bytes(head[at : at + width], "little")
-    return size + 256 if width == 2 else size

@@ -14,13 +14,12 @@ from typing import Any, Final
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
-from numcodecs import blosc, zstd
 
 from zlake.errors import CorruptObjectError, UnsupportedCompressionError
+from zlake.format.documents import CODECS, DTYPES
 from zlake.types import Array
+from zlake.zstd_frame import HEADER_BYTES, content_size
 
-CODECS: Final = ("raw", "zstd", "blosc", "gzip")
-"""Chains that values may have."""
 SIDECAR: Final = "sidecar"
 """The chain of ids, offsets and shapes: integers that grow slowly shrink to almost nothing."""
 CHECKSUM_BYTES: Final = 4
@@ -31,20 +30,13 @@ _GZIP_WBITS = 31  # zlib: a gzip header and the largest window
 _BLOSC = {"blosc": ("lz4", 5), SIDECAR: ("zstd", 3)}
 _BLOSC_HEADER_BYTES = 16
 
-_DTYPES = frozenset(
-    (
-        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-        *("float16", "float32", "float64", "complex64", "complex128"),
-    )
-)
-
 Bytes = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 Encoder = Callable[[Array], Any]
 
 
 def is_storable(dtype: np.dtype[Any]) -> bool:
     """Return whether values of this dtype can be stored: a core Zarr v3 number in native (little-endian) order."""
-    return dtype.isnative and dtype_name(dtype) in _DTYPES
+    return dtype.isnative and dtype_name(dtype) in DTYPES
 
 
 @lru_cache(maxsize=256)
@@ -70,7 +62,7 @@ def chain_metadata(codec: str, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
     Parameters
     ----------
     codec
-        One of `CODECS`, or `SIDECAR`.
+        One of `zlake.format.documents.CODECS`, or `SIDECAR`.
     dtype
         Dtype of the array.
 
@@ -110,6 +102,8 @@ def encoder(codec: str) -> Encoder:
     UnsupportedCompressionError
         If there is no chain of this name.
     """
+    from numcodecs import blosc, zstd  # not at import: numcodecs looks through every installed package
+
     if codec in _BLOSC:
         name, level = _BLOSC[codec][0].encode(), _BLOSC[codec][1]
         return lambda chunk: blosc.compress(chunk, name, level, int(chunk.itemsize > 1), 0)
@@ -127,7 +121,7 @@ def encode(codec: str, chunk: Array) -> bytes:
     Parameters
     ----------
     codec
-        One of `CODECS`, or `SIDECAR`.
+        One of `zlake.format.documents.CODECS`, or `SIDECAR`.
     chunk
         C-contiguous values.
 
@@ -146,7 +140,7 @@ def decode(codec: str, data: Bytes, nbytes: int, where: str) -> npt.NDArray[np.u
     Parameters
     ----------
     codec
-        One of `CODECS`, or `SIDECAR`.
+        One of `zlake.format.documents.CODECS`, or `SIDECAR`.
     data
         The encoded chunk, checksum included.
     nbytes
@@ -192,10 +186,14 @@ def _decompress(codec: str, body: npt.NDArray[np.uint8], nbytes: int) -> npt.NDA
         if len(plain) != nbytes or not inflate.eof:
             raise ValueError("it holds another number of bytes")
         return np.frombuffer(plain, np.uint8)
+    from numcodecs import blosc, zstd
+
     # A frame shorter than the buffer it is decompressed into would leave the rest of the buffer undefined.
-    claimed = _zstd_content_bytes(body) if codec == "zstd" else _blosc_content_bytes(body)
+    claimed = content_size(body[:HEADER_BYTES].tobytes()) if codec == "zstd" else _blosc_content_bytes(body)
     if claimed != nbytes:
-        raise ValueError(f"it claims to hold {claimed} bytes")
+        raise ValueError(
+            f"it claims to hold {claimed} bytes" if claimed >= 0 else "its frame does not state its length"
+        )
     out = np.empty(nbytes, np.uint8)
     (zstd if codec == "zstd" else blosc).decompress(body, out)
     return out
@@ -207,20 +205,6 @@ def _blosc_content_bytes(body: npt.NDArray[np.uint8]) -> int:
     if int.from_bytes(body[12:16].tobytes(), "little") != len(body):
         raise ValueError("its compressed length is wrong")
     return int.from_bytes(body[4:8].tobytes(), "little")
-
-
-def _zstd_content_bytes(body: npt.NDArray[np.uint8]) -> int:
-    """Read the content size from a zstd frame header (RFC 8878, section 3.1.1.1); our frames always state it."""
-    header = body[:18].tobytes()
-    if header[:4] != b"\x28\xb5\x2f\xfd" or len(header) < 6:
-        raise ValueError("it does not start as a zstd frame")
-    descriptor = header[4]
-    single_segment = descriptor >> 5 & 1
-    start = 5 + (1 - single_segment) + (0, 1, 2, 4)[descriptor & 3]
-    size = (single_segment, 2, 4, 8)[descriptor >> 6]
-    if size == 0 or len(header) < start + size:
-        raise ValueError("its frame does not state its length")
-    return int.from_bytes(header[start : start + size], "little") + (256 if size == 2 else 0)
 
 
 def _gzip(chunk: Array) -> bytes:

@@ -49,7 +49,7 @@ def write_segment(
     segment
         A fresh id: nothing lies under it yet.
     tensors
-        From tensor key to its rows and the codec chain of its values (`zlake.segments.codecs.CODECS`).
+        From tensor key to its rows and the codec chain of its values (`zlake.format.documents.CODECS`).
     context
         Concurrency.
 

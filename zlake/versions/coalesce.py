@@ -14,8 +14,8 @@ def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int,
 
     Extents fall into tiers by their rows, each tier four times the one below. Extents are merged only where the result
     is of a higher tier than each of them, so a row is copied at most once a tier: n single-row appends leave O(log n)
-    extents and write O(n log n) bytes. Nothing is merged beyond the size of a shard, and nothing is copied for rows that
-    fill an inner chunk by themselves: large appends cost what they weigh, each as much as the one before.
+    extents and write O(n log n) bytes. Nothing is merged beyond the size of a shard, and nothing is copied for rows
+    that fill an inner chunk by themselves: large appends cost what they weigh, each as much as the one before.
 
     Parameters
     ----------
