@@ -167,10 +167,11 @@ refs = st.builds(
 tags = st.builds(d.Tag, commit=ids, write_id=ids, deleted=st.booleans())
 history_pages = st.builds(
     d.HistoryPage,
+    id=ids,
     commits=st.lists(briefs, min_size=1, max_size=4, unique_by=lambda brief: brief.id).map(tuple),
     previous=st.none() | ids,
 )
-info_objects = st.builds(d.InfoObject, value=dictionaries)
+info_objects = st.builds(d.InfoObject, id=ids, value=dictionaries)
 documents = st.one_of(roots, refs, tags, snapshots(), history_pages, info_objects)
 
 

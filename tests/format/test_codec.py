@@ -157,9 +157,9 @@ def test_oversize_is_refused_before_parsing() -> None:
 
 def test_an_info_object_may_be_larger() -> None:
     names = {"class_names": [f"class number {i}" for i in range(100_000)]}
-    assert decode(d.InfoObject, encode(d.InfoObject(names)), where="it").value == names
+    assert decode(d.InfoObject, encode(d.InfoObject(KEY, names)), where="it").value == names
     with pytest.raises(FormatError, match="16777216"):
-        encode(d.InfoObject({"text": "a" * limits.INFO_BYTES}))
+        encode(d.InfoObject(KEY, {"text": "a" * limits.INFO_BYTES}))
 
 
 @pytest.mark.parametrize("recursion_limit", [1000, 10**6])
@@ -183,11 +183,11 @@ def nested(depth: int) -> Any:
 
 
 def test_nesting_is_bounded_on_both_ways_alike() -> None:
-    fits = d.InfoObject({"a": nested(limits.MAX_DEPTH - 4)})
+    fits = d.InfoObject(KEY, {"a": nested(limits.MAX_DEPTH - 4)})
     assert decode(d.InfoObject, encode(fits), where="it") == fits
     for depth in (limits.MAX_DEPTH - 3, 900, 10_000):
         with pytest.raises(FormatError):
-            encode(d.InfoObject({"a": nested(depth)}))
+            encode(d.InfoObject(KEY, {"a": nested(depth)}))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_hostile_ids(text: str) -> None:
 )
 def test_values_that_json_does_not_keep_are_not_written(value: Any) -> None:
     with pytest.raises(FormatError, match="cannot be written"):
-        encode(d.InfoObject({"value": value}))
+        encode(d.InfoObject(KEY, {"value": value}))
 
 
 def test_what_is_no_document_is_not_written() -> None:

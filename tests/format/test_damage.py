@@ -19,8 +19,8 @@ EXAMPLES: list[d.Document] = [
     d.Ref(commit=ID, staged=to_id(b"s" * 16), sequence=12, write_id=ID),
     d.Tag(commit=ID, write_id=ID),
     example_snapshot(),
-    d.HistoryPage(commits=(d.CommitBrief(ID, (), "Ada", 1.7e9, "first"),), previous=None),
-    d.InfoObject({"class_names": ["cat", "dog"], "n": 2}),
+    d.HistoryPage(ID, commits=(d.CommitBrief(ID, (), "Ada", 1.7e9, "first"),), previous=None),
+    d.InfoObject(ID, {"class_names": ["cat", "dog"], "n": 2}),
 ]
 
 TOKENS = [b"", b"0", b"-1", b"[", b"]}", b'"', b",", b"null", b"1e5", b"\xff", b"\\u0000"]

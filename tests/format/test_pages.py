@@ -30,6 +30,7 @@ def entry(number: int, rows: int = 100) -> d.SegmentTensor:
     )
 
 
+PAGE = to_id(b"p" * 16)
 SEGMENTS = (entry(0), entry(1), entry(2))
 EXTENTS = np.array([[0, 0, 100], [2, 50, 50], [1, 7, 1], [0, 0, 3]])
 IDS = np.array([[5, 3], [100, 1], [2**63, 2**63]], np.uint64)
@@ -50,8 +51,8 @@ def extent_pages(draw: st.DrawFn) -> tuple[tuple[d.SegmentTensor, ...], np.ndarr
 @settings(deadline=None, max_examples=60)
 def test_pages_of_extents_survive_the_round_trip(page: tuple[tuple[d.SegmentTensor, ...], np.ndarray]) -> None:
     segments, extents = page
-    (_, metadata), (_, chunk) = pages.encode_extent_page(segments, extents)
-    back, rows = pages.decode_extent_page(metadata, chunk, where="pages/a")
+    (_, metadata), (_, chunk) = pages.encode_extent_page(PAGE, segments, extents)
+    back, rows = pages.decode_extent_page(PAGE, metadata, chunk, where="pages/a")
     assert back == segments
     assert rows.dtype == np.int64
     np.testing.assert_array_equal(rows, extents)
@@ -64,8 +65,8 @@ def test_pages_of_ids_survive_the_round_trip(edges: list[int]) -> None:
     if not pairs:
         return
     runs = np.array(pairs, np.uint64)
-    (_, metadata), (_, chunk) = pages.encode_id_page(runs)
-    back = pages.decode_id_page(metadata, chunk, where="pages/a")
+    (_, metadata), (_, chunk) = pages.encode_id_page(PAGE, runs)
+    back = pages.decode_id_page(PAGE, metadata, chunk, where="pages/a")
     assert back.dtype == np.uint64
     np.testing.assert_array_equal(back, runs)
 
@@ -73,8 +74,8 @@ def test_pages_of_ids_survive_the_round_trip(edges: list[int]) -> None:
 def test_other_tools_open_pages(tmp_path: Path) -> None:
     runs = IDS[:2]
     for name, objects, values in (
-        ("extents", pages.encode_extent_page(SEGMENTS, EXTENTS), EXTENTS),
-        ("ids", pages.encode_id_page(runs), runs),
+        ("extents", pages.encode_extent_page(PAGE, SEGMENTS, EXTENTS), EXTENTS),
+        ("ids", pages.encode_id_page(PAGE, runs), runs),
     ):
         assert [key for key, _ in objects] == list(pages.PAGE_KEYS)
         for key, data in objects:
@@ -100,7 +101,7 @@ def scattered_updates(rows: int, updates: int) -> np.ndarray:
 def test_ten_thousand_single_updates_are_compact() -> None:
     table = (entry(0, 50_000), entry(1, 10_000))
     extents = scattered_updates(50_000, 10_000)
-    stored = [pages.encode_extent_page(*page) for page in pages.split_extents(table, extents)]
+    stored = [pages.encode_extent_page(PAGE, *page) for page in pages.split_extents(table, extents)]
     assert len(stored) == 2
     assert sum(len(data) for page in stored for _, data in page) < 4 * len(extents)
 
@@ -119,7 +120,7 @@ def test_split_pages_fit_and_hold_the_same_rows(number: int) -> None:
     assert rejoined(split) == [(table[s].segment, start, count) for s, start, count in extents.tolist()]
     for segments, part in split:
         assert set(part[:, 0].tolist()) == set(range(len(segments)))
-        (_, metadata), _ = pages.encode_extent_page(segments, part)
+        (_, metadata), _ = pages.encode_extent_page(PAGE, segments, part)
         assert len(metadata) <= limits.DOCUMENT_BYTES
         assert len(part) <= limits.PAGE_EXTENTS
     assert len(split) <= 4
@@ -143,14 +144,14 @@ BAD_EXTENTS: dict[str, Any] = {
 @pytest.mark.parametrize("extents", BAD_EXTENTS.values(), ids=BAD_EXTENTS)
 def test_bad_extents_are_neither_written_nor_read(extents: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FormatError, match="cannot be written"):
-        pages.encode_extent_page(SEGMENTS, extents)
+        pages.encode_extent_page(PAGE, SEGMENTS, extents)
     if extents.ndim == 1:
         return
     with monkeypatch.context() as patch:
         patch.setattr(pages, "_check_extents", lambda *_: 1)
-        (_, metadata), (_, chunk) = pages.encode_extent_page(SEGMENTS, extents)
+        (_, metadata), (_, chunk) = pages.encode_extent_page(PAGE, SEGMENTS, extents)
     with pytest.raises(CorruptObjectError, match="pages/a"):
-        pages.decode_extent_page(metadata, chunk, where="pages/a")
+        pages.decode_extent_page(PAGE, metadata, chunk, where="pages/a")
 
 
 BAD_RUNS: dict[str, Any] = {
@@ -168,22 +169,22 @@ BAD_RUNS: dict[str, Any] = {
 @pytest.mark.parametrize("runs", BAD_RUNS.values(), ids=BAD_RUNS)
 def test_bad_runs_are_neither_written_nor_read(runs: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FormatError, match="cannot be written"):
-        pages.encode_id_page(runs)
+        pages.encode_id_page(PAGE, runs)
     if runs.ndim == 1:
         return
     with monkeypatch.context() as patch:
         patch.setattr(pages, "_check_runs", lambda *_: 1)
-        (_, metadata), (_, chunk) = pages.encode_id_page(runs)
+        (_, metadata), (_, chunk) = pages.encode_id_page(PAGE, runs)
     with pytest.raises(CorruptObjectError, match="pages/a"):
-        pages.decode_id_page(metadata, chunk, where="pages/a")
+        pages.decode_id_page(PAGE, metadata, chunk, where="pages/a")
 
 
 def decode(metadata: bytes, chunk: bytes) -> Any:
-    return pages.decode_extent_page(metadata, chunk, where="pages/a")
+    return pages.decode_extent_page(PAGE, metadata, chunk, where="pages/a")
 
 
 def test_every_flipped_bit_and_every_truncation_is_noticed() -> None:
-    (_, metadata), (_, chunk) = pages.encode_extent_page(SEGMENTS, EXTENTS)
+    (_, metadata), (_, chunk) = pages.encode_extent_page(PAGE, SEGMENTS, EXTENTS)
     for at in range(len(metadata)):
         for bit in range(8):
             damaged = bytearray(metadata)
@@ -209,34 +210,53 @@ def packed(values: np.ndarray) -> bytes:
     return data + google_crc32c.value(data).to_bytes(4, "little")
 
 
-def test_a_chunk_is_not_inflated_beyond_its_array() -> None:
-    (_, metadata), _ = pages.encode_extent_page(SEGMENTS, EXTENTS)
-    with pytest.raises(CorruptObjectError, match="it inflates to 80000000 bytes, not to 96"):
-        decode(metadata, packed(np.zeros(10_000_000, np.int64)))
-    extents = np.repeat(EXTENTS, 1000, axis=0)
-    (_, metadata), _ = pages.encode_extent_page(SEGMENTS, extents)
-    lying = bytearray(packed(extents)[:-4])
-    lying[20:] = b"\xff" * len(lying[20:])
-    with pytest.raises(CorruptObjectError, match=r"c\.0\.0 breaks the format: it cannot be inflated"):
-        decode(metadata, bytes(lying) + google_crc32c.value(bytes(lying)).to_bytes(4, "little"))
-
-
-def test_a_chunk_of_another_page_is_refused() -> None:
-    (_, metadata), _ = pages.encode_extent_page(SEGMENTS, EXTENTS)
-    (_, _), (_, other) = pages.encode_extent_page(SEGMENTS, EXTENTS[[0, 1, 2, 2]])
-    with pytest.raises(CorruptObjectError, match="it says 154, but the extents hold 152"):
-        decode(metadata, other)
-    (_, metadata), _ = pages.encode_id_page(IDS[:2])
-    (_, _), (_, other) = pages.encode_id_page(np.array([[5, 3], [100, 2]], np.uint64))
-    with pytest.raises(CorruptObjectError, match="it says 4 ids, but the runs hold 5"):
-        pages.decode_id_page(metadata, other, where="pages/a")
-
-
 def forged(metadata: bytes, old: bytes, new: bytes) -> bytes:
     assert old in metadata
     data = metadata.replace(old, new, 1)
     at = data.index(b'"crc32c":"') + 10
     return seal(data[:at] + b"00000000" + data[at + 8 :])
+
+
+def bound(metadata: bytes, chunk: bytes) -> bytes:
+    """The document of a page as if it had been written with another chunk."""
+    at = metadata.index(b'"chunk":"') + 9
+    return forged(metadata, metadata[at - 9 : at + 8], b'"chunk":"%08x' % int.from_bytes(chunk[-4:], "little"))
+
+
+def test_a_chunk_is_not_inflated_beyond_its_array() -> None:
+    (_, metadata), _ = pages.encode_extent_page(PAGE, SEGMENTS, EXTENTS)
+    huge = packed(np.zeros(10_000_000, np.int64))
+    with pytest.raises(CorruptObjectError, match="it inflates to 80000000 bytes, not to 96"):
+        decode(bound(metadata, huge), huge)
+    extents = np.repeat(EXTENTS, 1000, axis=0)
+    (_, metadata), _ = pages.encode_extent_page(PAGE, SEGMENTS, extents)
+    lying = bytearray(packed(extents)[:-4])
+    lying[20:] = b"\xff" * len(lying[20:])
+    sealed = bytes(lying) + google_crc32c.value(bytes(lying)).to_bytes(4, "little")
+    with pytest.raises(CorruptObjectError, match=r"c\.0\.0 breaks the format: it cannot be inflated"):
+        decode(bound(metadata, sealed), sealed)
+
+
+def test_a_chunk_of_another_page_is_refused() -> None:
+    (_, metadata), _ = pages.encode_extent_page(PAGE, SEGMENTS, EXTENTS)
+    (_, _), (_, other) = pages.encode_extent_page(PAGE, SEGMENTS, EXTENTS[[0, 1, 2, 2]])
+    with pytest.raises(CorruptObjectError, match="the chunk of another page"):
+        decode(metadata, other)
+    with pytest.raises(CorruptObjectError, match="it says 154, but the extents hold 152"):
+        decode(bound(metadata, other), other)
+    (_, metadata), _ = pages.encode_id_page(PAGE, IDS[:2])
+    (_, _), (_, other) = pages.encode_id_page(PAGE, np.array([[5, 3], [100, 2]], np.uint64))
+    with pytest.raises(CorruptObjectError, match="it says 4 ids, but the runs hold 5"):
+        pages.decode_id_page(PAGE, bound(metadata, other), other, where="pages/a")
+
+
+def test_another_page_is_refused() -> None:
+    (_, metadata), (_, chunk) = pages.encode_extent_page(to_id(b"o" * 16), SEGMENTS, EXTENTS)
+    with pytest.raises(CorruptObjectError, match="holds the page"):
+        decode(metadata, chunk)
+    (_, metadata), (_, chunk) = pages.encode_id_page(to_id(b"o" * 16), IDS[:2])
+    with pytest.raises(CorruptObjectError, match="holds the page"):
+        pages.decode_id_page(PAGE, metadata, chunk, where="pages/a")
 
 
 @pytest.mark.parametrize(
@@ -255,30 +275,30 @@ def forged(metadata: bytes, old: bytes, new: bytes) -> bytes:
     ],
 )
 def test_forged_metadata_is_refused(old: bytes, new: bytes) -> None:
-    (_, metadata), (_, chunk) = pages.encode_extent_page(SEGMENTS, EXTENTS)
+    (_, metadata), (_, chunk) = pages.encode_extent_page(PAGE, SEGMENTS, EXTENTS)
     with pytest.raises(CorruptObjectError, match="pages/a"):
         decode(forged(metadata, old, new), chunk)
 
 
 def test_newer_pages_are_named_with_their_version() -> None:
-    (_, metadata), (_, chunk) = pages.encode_extent_page(SEGMENTS, EXTENTS)
+    (_, metadata), (_, chunk) = pages.encode_extent_page(PAGE, SEGMENTS, EXTENTS)
     with pytest.raises(UnsupportedFormatError, match="extent-page document of version 7"):
         decode(forged(metadata, b"extent-page/1", b"extent-page/7"), chunk)
     with pytest.raises(UnsupportedFormatError, match="codec 'fsst'"):
         decode(forged(metadata, b'"inner":', b'"codec":"fsst","inner":'), chunk)
     with pytest.raises(FormatError, match="fsst"):
-        pages.encode_extent_page((replace(entry(0), codec="fsst"),), EXTENTS[:1])
+        pages.encode_extent_page(PAGE, (replace(entry(0), codec="fsst"),), EXTENTS[:1])
 
 
 def test_bad_segments_are_not_written() -> None:
     for changes in ({"segment": "../up"}, {"rows": -1}, {"elements": 99}, {"inner": (0, 3)}):
         with pytest.raises(FormatError, match="this page of extents cannot be written"):
-            pages.encode_extent_page((replace(entry(0), **changes),), EXTENTS[:1])
+            pages.encode_extent_page(PAGE, (replace(entry(0), **changes),), EXTENTS[:1])
 
 
 def test_oversize_is_refused_before_parsing() -> None:
-    (_, metadata), (_, chunk) = pages.encode_extent_page(SEGMENTS, EXTENTS)
+    (_, metadata), (_, chunk) = pages.encode_extent_page(PAGE, SEGMENTS, EXTENTS)
     with pytest.raises(CorruptObjectError, match="at most 1048576"):
         decode(metadata + b" " * limits.DOCUMENT_BYTES, chunk)
     with pytest.raises(FormatError, match="cannot be written"):
-        pages.encode_extent_page([entry(i) for i in range(9000)], EXTENTS)
+        pages.encode_extent_page(PAGE, [entry(i) for i in range(9000)], EXTENTS)

@@ -84,9 +84,9 @@ def test_whatever_is_written_validates(document: d.Document) -> None:
 
 def test_pages_validate() -> None:
     segments = example_snapshot().tensors[0].extents.segments
-    (_, metadata), _ = pages.encode_extent_page(segments, np.array([[0, 0, 100], [2, 5, 6]]))
+    (_, metadata), _ = pages.encode_extent_page(to_id(b"p" * 16), segments, np.array([[0, 0, 100], [2, 5, 6]]))
     VALIDATORS["extent-page"].validate(json.loads(metadata))
-    (_, metadata), _ = pages.encode_id_page(np.array([[1, 2]], np.uint64))
+    (_, metadata), _ = pages.encode_id_page(to_id(b"p" * 16), np.array([[1, 2]], np.uint64))
     VALIDATORS["id-page"].validate(json.loads(metadata))
 
 

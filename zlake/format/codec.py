@@ -93,7 +93,7 @@ def decode(kind: type[T], data: bytes, *, where: str, expected_id: str | None = 
     where
         Key or URL of the object, for messages.
     expected_id
-        The id that the document must carry, where it has one: that of its key.
+        The id that the document must carry: that of its key.
 
     Raises
     ------

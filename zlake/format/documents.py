@@ -41,6 +41,7 @@ SampleId = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0, lt=253_402_300_800)]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.MAX_NAME_BYTES)]
 Word = Annotated[str, Meta(pattern="^[A-Za-z0-9_.+-]+$", min_length=1, max_length=64)]
+Checksum = Annotated[str, Meta(pattern="^[0-9a-f]{8}$", min_length=8, max_length=8)]
 Author = Annotated[str, Meta(max_length=limits.MAX_AUTHOR_BYTES)]
 Message = Annotated[str, Meta(max_length=limits.MAX_MESSAGE_BYTES)]
 Parents = Annotated[tuple[Id, ...], Meta(max_length=limits.MAX_PARENTS)]
@@ -216,6 +217,7 @@ class CommitBrief(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
 class HistoryPage(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="history/1"):
     """Older ancestors, newest first, and the page before them."""
 
+    id: Id
     commits: Annotated[tuple[CommitBrief, ...], Meta(min_length=1, max_length=limits.HISTORY_PAGE_COMMITS)]
     previous: Id | None
 
@@ -223,6 +225,7 @@ class HistoryPage(Struct, frozen=True, forbid_unknown_fields=True, tag_field="do
 class InfoObject(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="info/1"):
     """A large user's dictionary in an object of its own, ``pages/<id>/zarr.json``."""
 
+    id: Id
     value: dict[str, Any]
 
 
@@ -254,6 +257,9 @@ class Snapshot(
 class ExtentPageHead(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="extent-page/1"):
     """What a page of extents says beside its array: how many rows they hold, and the segments they name."""
 
+    id: Id
+    chunk: Checksum
+    """The last four bytes of the array's one chunk, its crc32c: they belong together."""
     rows: Positive
     segments: Annotated[tuple[SegmentTensor, ...], Meta(min_length=1, max_length=limits.PAGE_EXTENTS)]
 
@@ -261,6 +267,9 @@ class ExtentPageHead(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 class IdPageHead(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="id-page/1"):
     """What a page of sample id runs says beside its array: how many ids they hold."""
 
+    id: Id
+    chunk: Checksum
+    """As in a page of extents."""
     count: Positive
 
 

@@ -56,17 +56,24 @@ IDS: Final = ("uint64", ("run", "first_count"))
 """Data type and dimension names of the two kinds of pages."""
 
 
-def encode_array(
-    head: d.ExtentPageHead | d.IdPageHead, values: npt.NDArray[Any], dtype: str, names: tuple[str, str]
-) -> list[tuple[str, bytes]]:
-    """Return the two objects of a page, by key.
+def encode_chunk(values: npt.NDArray[Any]) -> tuple[bytes, str]:
+    """Return the chunk of a page's array, and its crc32c as a document writes it."""
+    packed = blosc.compress(values, b"zstd", 5, blosc.SHUFFLE, 0)
+    crc = google_crc32c.value(packed)
+    return packed + crc.to_bytes(_CRC_BYTES, "little"), f"{crc:08x}"
+
+
+def encode_head(
+    head: d.ExtentPageHead | d.IdPageHead, shape: tuple[int, ...], dtype: str, names: tuple[str, str]
+) -> bytes:
+    """Return the document of a page, sealed.
 
     Parameters
     ----------
     head
-        The document's body.
-    values
-        ``(n, k)``, 64-bit integers, little endian.
+        Its body.
+    shape
+        ``(n, k)`` of the array.
     dtype, names
         `EXTENTS` or `IDS`.
 
@@ -76,16 +83,14 @@ def encode_array(
         If the document breaks a rule of the format.
     """
     body = msgspec.json.encode(head)
-    rest = msgspec.json.encode(array_metadata(values.shape, dtype, names))[1:-1]
+    rest = msgspec.json.encode(array_metadata(shape, dtype, names))[1:-1]
     metadata = b'%b%b","zlake":%b},%b}' % (ARRAY_PREFIX, PLACEHOLDER, body, rest)
     check_bounds(metadata, limits.DOCUMENT_BYTES)
     (_EXTENT_DECODER if isinstance(head, d.ExtentPageHead) else _ID_DECODER).decode(metadata)
-    packed = blosc.compress(values, b"zstd", 5, blosc.SHUFFLE, 0)
-    chunk = packed + google_crc32c.value(packed).to_bytes(_CRC_BYTES, "little")
-    return [(METADATA_KEY, seal(metadata)), (CHUNK_KEY, chunk)]
+    return seal(metadata)
 
 
-def decode_array(kind: type[T], metadata: bytes, chunk: bytes, where: str) -> tuple[T, npt.NDArray[Any]]:
+def decode_array(kind: type[T], page_id: str, metadata: bytes, chunk: bytes, where: str) -> tuple[T, npt.NDArray[Any]]:
     """Return the body and the values of a page.
 
     Raises
@@ -110,14 +115,19 @@ def decode_array(kind: type[T], metadata: bytes, chunk: bytes, where: str) -> tu
         raise
     except (ValueError, RecursionError) as error:
         raise CorruptObjectError(f"{at} breaks the format: {error}") from error
-    return array.attributes.zlake, _decode_chunk(chunk, array.shape, dtype, f"{where}/{CHUNK_KEY}")
+    head: T = array.attributes.zlake
+    if head.id != page_id:
+        raise CorruptObjectError(f"{at} holds the page {head.id!r}")
+    return head, _decode_chunk(chunk, head.chunk, array.shape, dtype, f"{where}/{CHUNK_KEY}")
 
 
-def _decode_chunk(chunk: bytes, shape: tuple[int, int], dtype: str, where: str) -> npt.NDArray[Any]:
+def _decode_chunk(chunk: bytes, crc: str, shape: tuple[int, int], dtype: str, where: str) -> npt.NDArray[Any]:
     """Check a chunk's checksum and that it inflates to exactly the array, before it is inflated."""
     packed, stored = chunk[:-_CRC_BYTES], chunk[-_CRC_BYTES:]
     if len(packed) < _BLOSC_HEADER or google_crc32c.value(packed) != int.from_bytes(stored, "little"):
         raise CorruptObjectError(f"{where} is damaged or cut short: its {len(chunk)} bytes fail their checksum")
+    if int.from_bytes(stored, "little") != int(crc, 16):
+        raise CorruptObjectError(f"{where} is the chunk of another page: {METADATA_KEY!r} beside it names {crc}")
     size = shape[0] * shape[1] * 8
     inflated, length = int.from_bytes(packed[4:8], "little"), int.from_bytes(packed[12:16], "little")
     if inflated != size or length != len(packed):

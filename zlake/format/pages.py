@@ -15,7 +15,16 @@ from zlake import limits
 from zlake.errors import CorruptObjectError, FormatError, UnsupportedFormatError
 from zlake.format import documents as d
 from zlake.format.checks import BreachError, UnknownError, check_segments
-from zlake.format.page_array import EXTENTS, IDS, PAGE_KEYS, decode_array, encode_array
+from zlake.format.page_array import (
+    CHUNK_KEY,
+    EXTENTS,
+    IDS,
+    METADATA_KEY,
+    PAGE_KEYS,
+    decode_array,
+    encode_chunk,
+    encode_head,
+)
 from zlake.types import IdArray, IntArray
 
 __all__ = [
@@ -64,11 +73,13 @@ def split_extents(
         at += len(part)
 
 
-def encode_extent_page(segments: Sequence[d.SegmentTensor], extents: IntArray) -> list[tuple[str, bytes]]:
+def encode_extent_page(page_id: str, segments: Sequence[d.SegmentTensor], extents: IntArray) -> list[tuple[str, bytes]]:
     """Return the objects of a page of extents, by key relative to the page's prefix.
 
     Parameters
     ----------
+    page_id
+        The page's id.
     segments
         The segments that the page names.
     extents
@@ -82,17 +93,22 @@ def encode_extent_page(segments: Sequence[d.SegmentTensor], extents: IntArray) -
     extents = np.ascontiguousarray(extents, "<i8")
     try:
         rows = _check_extents(tuple(segments), extents)
-        head = d.ExtentPageHead(rows=rows, segments=tuple(segments))
-        return encode_array(head, extents, *EXTENTS)
+        chunk, crc = encode_chunk(extents)
+        head = d.ExtentPageHead(id=page_id, chunk=crc, rows=rows, segments=tuple(segments))
+        return [(METADATA_KEY, encode_head(head, extents.shape, *EXTENTS)), (CHUNK_KEY, chunk)]
     except ValueError as error:
         raise FormatError(f"this page of extents cannot be written: {error}") from error
 
 
-def decode_extent_page(metadata: bytes, chunk: bytes, *, where: str) -> tuple[tuple[d.SegmentTensor, ...], IntArray]:
+def decode_extent_page(
+    page_id: str, metadata: bytes, chunk: bytes, *, where: str
+) -> tuple[tuple[d.SegmentTensor, ...], IntArray]:
     """Return a page's segment table and its extents, ``(n, 3) int64``.
 
     Parameters
     ----------
+    page_id
+        The page's id.
     metadata, chunk
         All bytes of the page's two objects, `PAGE_KEYS`.
     where
@@ -105,7 +121,7 @@ def decode_extent_page(metadata: bytes, chunk: bytes, *, where: str) -> tuple[tu
     UnsupportedFormatError
         If the page is of a newer version or needs a feature that this package lacks.
     """
-    head, extents = decode_array(d.ExtentPageHead, metadata, chunk, where)
+    head, extents = decode_array(d.ExtentPageHead, page_id, metadata, chunk, where)
     try:
         rows = _check_extents(head.segments, extents)
         if rows != head.rows:
@@ -117,11 +133,13 @@ def decode_extent_page(metadata: bytes, chunk: bytes, *, where: str) -> tuple[tu
     return head.segments, extents
 
 
-def encode_id_page(runs: IdArray) -> list[tuple[str, bytes]]:
+def encode_id_page(page_id: str, runs: IdArray) -> list[tuple[str, bytes]]:
     """Return the objects of a page of sample ids, by key relative to the page's prefix.
 
     Parameters
     ----------
+    page_id
+        The page's id.
     runs
         ``(n, 2) uint64``, sorted and not overlapping: first id, number of ids.
 
@@ -132,17 +150,21 @@ def encode_id_page(runs: IdArray) -> list[tuple[str, bytes]]:
     """
     runs = np.ascontiguousarray(runs, "<u8")
     try:
-        head = d.IdPageHead(count=_check_runs(runs))
-        return encode_array(head, runs, *IDS)
+        count = _check_runs(runs)
+        chunk, crc = encode_chunk(runs)
+        head = d.IdPageHead(id=page_id, chunk=crc, count=count)
+        return [(METADATA_KEY, encode_head(head, runs.shape, *IDS)), (CHUNK_KEY, chunk)]
     except ValueError as error:
         raise FormatError(f"this page of sample ids cannot be written: {error}") from error
 
 
-def decode_id_page(metadata: bytes, chunk: bytes, *, where: str) -> IdArray:
+def decode_id_page(page_id: str, metadata: bytes, chunk: bytes, *, where: str) -> IdArray:
     """Return the runs of sample ids in a page, ``(n, 2) uint64``: first id, number of ids.
 
     Parameters
     ----------
+    page_id
+        The page's id.
     metadata, chunk
         All bytes of the page's two objects, `PAGE_KEYS`.
     where
@@ -155,7 +177,7 @@ def decode_id_page(metadata: bytes, chunk: bytes, *, where: str) -> IdArray:
     UnsupportedFormatError
         If the page is of a newer version.
     """
-    head, runs = decode_array(d.IdPageHead, metadata, chunk, where)
+    head, runs = decode_array(d.IdPageHead, page_id, metadata, chunk, where)
     try:
         count = _check_runs(runs)
         if count != head.count:

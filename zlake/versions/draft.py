@@ -12,7 +12,7 @@ from zlake import limits
 from zlake.context import Context
 from zlake.extents.map import ExtentMap
 from zlake.format import encode, pages, paths
-from zlake.format.documents import ExtentPage, HistoryPage, IdRuns, Info, InfoObject, SegmentTensor
+from zlake.format.documents import CommitBrief, ExtentPage, HistoryPage, IdRuns, Info, InfoObject, SegmentTensor
 from zlake.versions import idruns
 from zlake.versions.objects import Objects, to_table
 
@@ -47,7 +47,7 @@ class Draft:
             rows = int(part[:, 2].sum())
             size = sum(entry.bytes for entry in table if entry.segment not in counted)
             counted.update(entry.segment for entry in table)
-            self._page(page_id, pages.encode_extent_page(table, part))
+            self._page(page_id, pages.encode_extent_page(page_id, table, part))
             kept = ExtentMap(part[:, 0].copy(), part[:, 1].copy(), part[:, 2].copy())
             self.objects.remember("extents", page_id, (table, kept))
             made.append(ExtentPage(id=page_id, rows=rows, extents=len(part), bytes=size))
@@ -61,9 +61,8 @@ class Draft:
             pairs = tuple((first, size + 1) for first, size in zip(runs[:, 0].tolist(), sizes, strict=True))
             return IdRuns(runs=pairs, count=total)
         page_id = self.context.new_id()
-        self._page(
-            page_id, pages.encode_id_page(np.stack((runs[:, 0], runs[:, 1] - runs[:, 0] + np.uint64(1)), axis=1))
-        )
+        counted = np.stack((runs[:, 0], runs[:, 1] - runs[:, 0] + np.uint64(1)), axis=1)
+        self._page(page_id, pages.encode_id_page(page_id, counted))
         self.objects.remember("ids", page_id, runs)
         return IdRuns(page=page_id, count=total)
 
@@ -73,12 +72,13 @@ class Draft:
         if len(msgspec.json.encode(plain)) <= limits.INLINE_INFO_BYTES:
             return Info(value=plain)
         object_id = self.context.new_id()
-        self._document("info", object_id, InfoObject(value=plain), plain)
+        self._document("info", object_id, InfoObject(id=object_id, value=plain), plain)
         return Info(object=object_id)
 
-    def history(self, page: HistoryPage) -> str:
+    def history(self, commits: tuple[CommitBrief, ...], previous: str | None) -> str:
         """Add a page of history, and return its id."""
         page_id = self.context.new_id()
+        page = HistoryPage(id=page_id, commits=commits, previous=previous)
         self._document("history", page_id, page, page)
         return page_id
 

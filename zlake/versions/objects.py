@@ -112,7 +112,7 @@ class Objects:
 
         def read(object_id: str) -> HistoryPage:
             key = paths.page_key(object_id)
-            return decode(HistoryPage, self._read(key), where=self._where(key))
+            return decode(HistoryPage, self._read(key), where=self._where(key), expected_id=object_id)
 
         return self._get("history", page_id, read)
 
@@ -121,7 +121,7 @@ class Objects:
 
         def read(page_id: str) -> dict[str, Any]:
             key = paths.page_key(page_id)
-            return decode(InfoObject, self._read(key), where=self._where(key)).value
+            return decode(InfoObject, self._read(key), where=self._where(key), expected_id=page_id).value
 
         return self._get("info", object_id, read)
 
@@ -131,7 +131,7 @@ class Objects:
         def read(object_id: str) -> Runs:
             metadata, chunk = self._read_pages([object_id])[0]
             where = self._where(paths.page_prefix(object_id).rstrip("/"))
-            runs = pages.decode_id_page(metadata, chunk, where=where)
+            runs = pages.decode_id_page(object_id, metadata, chunk, where=where)
             return np.stack((runs[:, 0], runs[:, 0] + (runs[:, 1] - np.uint64(1))), axis=1)
 
         return self._get("ids", page_id, read)
@@ -142,7 +142,7 @@ class Objects:
         missing = [page_id for page_id, page in found.items() if page is None]
         for page_id, (metadata, chunk) in zip(missing, self._read_pages(missing), strict=True):
             where = self._where(paths.page_prefix(page_id).rstrip("/"))
-            segments, table = pages.decode_extent_page(metadata, chunk, where=where)
+            segments, table = pages.decode_extent_page(page_id, metadata, chunk, where=where)
             found[page_id] = (segments, to_map(table))
             self.remember("extents", page_id, found[page_id])
         return [found[page_id] for page_id in page_ids]
