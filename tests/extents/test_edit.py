@@ -98,7 +98,6 @@ def test_common_prefix(a: ExtentMap, tail: ExtentMap, data: st.DataObject) -> No
             break
         rows += 1
     assert edit.common_prefix(a, b) == rows
-    assert edit.is_prefix(a, b) == (rows == len(a))
 
 
 @given(MAPS)

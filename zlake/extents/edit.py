@@ -113,11 +113,6 @@ def common_prefix(a: ExtentMap, b: ExtentMap) -> int:
     return before + (min(int(a.count[at]), int(b.count[at])) if same_place[at] else 0)
 
 
-def is_prefix(a: ExtentMap, b: ExtentMap) -> bool:
-    """Whether the first rows of ``b`` are exactly the rows of ``a``; both use one segment table."""
-    return a.length <= b.length and common_prefix(a, b) == a.length
-
-
 def _checked(extents: ExtentMap, rows: IntArray) -> IntArray:
     rows = np.asarray(rows, dtype=np.int64)
     if len(rows):

@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
-from numcodecs import blosc
 
 from zlake import limits
 from zlake.errors import CorruptObjectError, FormatError
@@ -58,6 +57,8 @@ IDS: Final = ("uint64", ("run", "first_count"))
 
 def encode_chunk(values: npt.NDArray[Any]) -> tuple[bytes, str]:
     """Return the chunk of a page's array, and its crc32c as a document writes it."""
+    from numcodecs import blosc  # not at import: numcodecs looks through every installed package
+
     packed = blosc.compress(values, b"zstd", 5, blosc.SHUFFLE, 0)
     crc = google_crc32c.value(packed)
     return packed + crc.to_bytes(_CRC_BYTES, "little"), f"{crc:08x}"
@@ -132,6 +133,8 @@ def _decode_chunk(chunk: bytes, crc: str, shape: tuple[int, int], dtype: str, wh
     inflated, length = int.from_bytes(packed[4:8], "little"), int.from_bytes(packed[12:16], "little")
     if inflated != size or length != len(packed):
         raise CorruptObjectError(f"{where} breaks the format: it inflates to {inflated} bytes, not to {size}")
+    from numcodecs import blosc
+
     try:
         data = blosc.decompress(packed)
     except (RuntimeError, ValueError) as error:

@@ -14,12 +14,10 @@ from zlake.format.documents import SegmentTensor
 from zlake.format.paths import tensor_prefix
 from zlake.interop.grid import Grid
 from zlake.interop.nodes import Index, Stored, chunk_key
-from zlake.segments.codecs import CHECKSUM_BYTES, decode
+from zlake.segments.codecs import ABSENT, CHECKSUM_BYTES, INDEX_ENTRY_BYTES, decode
 from zlake.segments.layout import VALUES
 from zlake.storage.store import Store
 
-_ABSENT = 2**64 - 1
-_ENTRY_BYTES = 16
 _INDEXES = 64
 """Shard indexes kept, of 16 bytes for each chunk."""
 
@@ -70,10 +68,10 @@ class Passthrough:
         key = prefix + chunk_key(tuple(i // n for i, n in zip(chunk, per_shard, strict=True)))
         place = int(np.ravel_multi_index([i % n for i, n in zip(chunk, per_shard, strict=True)], per_shard))
         start, nbytes = self._shard_index(key, prod(per_shard))[place].tolist()
-        return None if start == _ABSENT else Stored(key, start, start + nbytes)
+        return None if start == ABSENT else Stored(key, start, start + nbytes)
 
     def _read_shard_index(self, key: str, chunks: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
-        nbytes = chunks * _ENTRY_BYTES
+        nbytes = chunks * INDEX_ENTRY_BYTES
         found = self._store.read(key, -(nbytes + CHECKSUM_BYTES))
         if found is None:
             raise ObjectNotFoundError(f"{key}: the object is missing, though the dataset refers to it")

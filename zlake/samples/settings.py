@@ -21,8 +21,6 @@ from zlake.samples.names import ClassNames
 from zlake.samples.spec import UNSPECIFIED, TensorSpec
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from zlake.samples.htypes import HType
 
 COMMON = frozenset(
@@ -66,14 +64,6 @@ def check_settings(htype: HType, tensor: str, kwargs: Mapping[str, Any], sequenc
     options = {**_options(tensor, given), **extra.options}
     info = _json_only(tensor, extra.info)
     return TensorSpec(htype.name, dtype, htype.ndim, sample, chunk, sequence, options, extra.names, info)
-
-
-def dtype_of(htype: HType, dtype: np.dtype[Any], allowed: tuple[str, ...], tensor: str) -> None:
-    """Raise unless the dtype is one that the htype allows."""
-    if str(dtype) not in allowed:
-        raise TensorMetaInvalidHtypeOverwriteValue(
-            f"tensor {tensor!r}: htype {htype.name} has dtype {' or '.join(allowed)}, not {dtype}"
-        )
 
 
 def _compressions(htype: HType, tensor: str, given: Mapping[str, Any]) -> tuple[str | None, str | None]:

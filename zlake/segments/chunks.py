@@ -9,16 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from zlake.errors import CorruptObjectError
-from zlake.segments.codecs import CHECKSUM_BYTES, crc32c
+from zlake.segments.codecs import CHECKSUM_BYTES, INDEX_ENTRY_BYTES, crc32c
 from zlake.segments.layout import ArrayLayout
 from zlake.storage.store import Store
 from zlake.types import Array, IntArray
 
 Bytes = npt.NDArray[np.uint8]
-
-INDEX_ENTRY_BYTES = 16
-ABSENT = np.uint64(2**64 - 1)
-"""Offset and size, in a shard index, of a chunk that was never written."""
 
 
 class NotHere(Exception):  # noqa: N818  # a turn in the path, never seen by users

@@ -23,6 +23,10 @@ from zlake.zstd_frame import HEADER_BYTES, content_size
 SIDECAR: Final = "sidecar"
 """The chain of ids, offsets and shapes: integers that grow slowly shrink to almost nothing."""
 CHECKSUM_BYTES: Final = 4
+INDEX_ENTRY_BYTES: Final = 16
+"""Offset and size of one inner chunk in the index of a shard, uint64 each."""
+ABSENT: Final = 2**64 - 1
+"""Offset and size, in the index of a shard, of a chunk that is not stored."""
 
 _ZSTD_LEVEL = 1
 _GZIP_LEVEL = 5

@@ -19,15 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from zlake.segments.buffers import ShardBuffer, ShardBuffers
-from zlake.segments.codecs import CHECKSUM_BYTES, Encoder, checksum, encode, encoder
+from zlake.segments.codecs import ABSENT, CHECKSUM_BYTES, INDEX_ENTRY_BYTES, Encoder, checksum, encode, encoder
 from zlake.segments.layout import ArrayLayout
 from zlake.segments.pieces import Pieces
 from zlake.types import Array
 
 Index = tuple[int, ...]
 
-_ABSENT = 2**64 - 1
-_INDEX_ENTRY_BYTES = 16
 _CHUNKS_AHEAD = 32
 
 
@@ -148,7 +146,7 @@ def _finish_shard(key: str, buffer: ShardBuffer, sizes: list[int]) -> StoredObje
     lengths = np.array(sizes, np.int64)
     present = lengths >= 0
     ends = np.cumsum(lengths[present])
-    index = np.full((len(sizes), 2), _ABSENT, "<u8")
+    index = np.full((len(sizes), 2), ABSENT, "<u8")
     index[present, 0] = ends - lengths[present]
     index[present, 1] = lengths[present]
     at = int(ends[-1])
@@ -191,4 +189,4 @@ def _encode_one(grid: _Grid, values: Pieces, start: Index, compress: Encoder) ->
 
 
 def _index_bytes(chunks: int) -> int:
-    return _INDEX_ENTRY_BYTES * chunks + CHECKSUM_BYTES
+    return INDEX_ENTRY_BYTES * chunks + CHECKSUM_BYTES

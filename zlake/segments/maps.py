@@ -10,8 +10,8 @@ import numpy as np
 
 from zlake.errors import CorruptObjectError, ObjectNotFoundError
 from zlake.segments import filemap
-from zlake.segments.chunks import ABSENT, Chunks, NotHere
-from zlake.segments.codecs import CHECKSUM_BYTES, crc32c
+from zlake.segments.chunks import Chunks, NotHere
+from zlake.segments.codecs import ABSENT, CHECKSUM_BYTES, crc32c
 from zlake.segments.layout import ArrayLayout
 from zlake.storage.failure import translate
 from zlake.storage.store import Store

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from zlake.errors import CorruptObjectError, ObjectNotFoundError
-from zlake.segments.chunks import ABSENT, Chunks, NotHere
-from zlake.segments.codecs import decode
+from zlake.segments.chunks import Chunks, NotHere
+from zlake.segments.codecs import ABSENT, decode
 from zlake.segments.layout import ArrayLayout
 from zlake.storage.store import Request, Store
 

@@ -40,24 +40,6 @@ def parse_branch(store: Store, name: str, data: bytes) -> Ref:
     return decode(Ref, data, where=f"{store.url.rstrip('/')}/{paths.branch_key(name)}")
 
 
-def read_branch(store: Store, name: str) -> tuple[Ref, bytes]:
-    """Return a branch and its generation.
-
-    Raises
-    ------
-    InvalidRefNameError
-        If no branch can have this name.
-    RefNotFoundError
-        If there is none.
-    CorruptObjectError
-        If it is damaged.
-    """
-    found = store.read_versioned(paths.branch_key(name))
-    if found.value is None:
-        raise not_found(store, name, "branch")
-    return parse_branch(store, name, found.value), found.generation
-
-
 def create_branch(store: Store, name: str, ref: Ref) -> bool:
     """Atomic: create the branch if there is none; say whether it is ours."""
     return isinstance(store.create(paths.branch_key(name), encode(ref)), Written)

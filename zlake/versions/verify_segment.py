@@ -13,14 +13,10 @@ from zlake.errors import CorruptObjectError, ZlakeError
 from zlake.format import check_seal
 from zlake.format.documents import SegmentTensor
 from zlake.format.paths import segment_prefix, tensor_prefix
-from zlake.segments.codecs import decode
+from zlake.segments.codecs import ABSENT, CHECKSUM_BYTES, INDEX_ENTRY_BYTES, decode
 from zlake.segments.layout import IDS, OFFSETS, SEQUENCE_OFFSETS, SHAPES, VALUES, ArrayLayout, arrays
 from zlake.storage.store import Store
 from zlake.types import Array
-
-_ENTRY_BYTES = 16
-_CRC_BYTES = 4
-_ABSENT = 2**64 - 1
 
 
 def object_keys(entry: SegmentTensor, key: str, dtype: np.dtype[Any]) -> Iterator[tuple[str, ArrayLayout]]:
@@ -91,13 +87,13 @@ def check_object(layout: ArrayLayout, data: bytes) -> list[Array]:
     if not layout.shard:
         return [decode(layout.codec, data, nbytes, "").view(layout.dtype).reshape(layout.chunk)]
     chunks = prod(layout.shard) // prod(layout.chunk)
-    index_bytes = chunks * _ENTRY_BYTES + _CRC_BYTES
+    index_bytes = chunks * INDEX_ENTRY_BYTES + CHECKSUM_BYTES
     if len(data) < index_bytes:
         raise CorruptObjectError(f"{len(data)} bytes are too few for the index of a shard of {chunks} chunks")
     view = memoryview(data)
-    index = decode("raw", view[-index_bytes:], chunks * _ENTRY_BYTES, "the shard's index").view("<u8").reshape(-1, 2)
-    for number, (offset, size) in enumerate(index.tolist()):
-        if offset == size == _ABSENT:
+    index = decode("raw", view[-index_bytes:], chunks * INDEX_ENTRY_BYTES, "the shard's index").view("<u8")
+    for number, (offset, size) in enumerate(index.reshape(-1, 2).tolist()):
+        if offset == size == ABSENT:
             continue
         if offset + size > len(data) - index_bytes:
             raise CorruptObjectError(f"chunk {number} lies outside the shard")
