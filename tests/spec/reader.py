@@ -96,14 +96,19 @@ class Dataset:
         info = holder.get("info", {})
         if "object" not in info:
             return info.get("value", {})
-        return document(self.read(f"pages/{info['object']}/zarr.json"), GROUP, "info/1")[0]["value"]
+        body, _ = document(self.read(f"pages/{info['object']}/zarr.json"), GROUP, "info/1")
+        assert body["id"] == info["object"]
+        return body["value"]
 
     def page(self, page_id: str, kind: str, dtype: str, width: int) -> tuple[dict[str, Any], np.ndarray]:
         """Return a page of extents or ids (5.4, 5.5)."""
         body, whole = document(self.read(f"pages/{page_id}/zarr.json"), ARRAY, kind)
+        data = self.read(f"pages/{page_id}/c.0.0")
+        assert body["id"] == page_id
+        assert body["chunk"] == f"{int.from_bytes(data[-4:], 'little'):08x}"
         assert whole["data_type"] == dtype
         assert whole["shape"][1] == width
-        return body, chunk("blosc", self.read(f"pages/{page_id}/c.0.0"), np.dtype(dtype), tuple(whole["shape"]))
+        return body, chunk("blosc", data, np.dtype(dtype), tuple(whole["shape"]))
 
     def ids(self, ids: dict[str, Any]) -> list[int]:
         """Return the members of an id set (5.5)."""
@@ -120,6 +125,7 @@ class Dataset:
         page_id = self.snapshot.get("history")
         while page_id is not None:
             page, _ = document(self.read(f"pages/{page_id}/zarr.json"), GROUP, "history/1")
+            assert page["id"] == page_id
             found += page["commits"]
             page_id = page["previous"]
         return found
