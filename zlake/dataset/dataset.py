@@ -479,7 +479,11 @@ class Dataset:
         return listing.meta(self._session, self._group)
 
     def size_approx(self) -> int:
-        """Return the stored bytes of the samples of this version, exactly; rows not flushed count as buffered."""
+        """Return the stored bytes of this version's samples: of every object of the segments that its tensors lie in.
+
+        A segment counts once, and whole even where only some of its rows are left. Not counted are the documents of
+        versions and segments, a few kilobytes each. Rows that are not flushed count as they are in memory.
+        """
         return listing.stored_bytes(self._columns())
 
     def verify(self, deep: bool = True, progressbar: bool = False) -> Any:

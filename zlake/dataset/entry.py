@@ -74,7 +74,7 @@ def empty(
     if address is not None:
         raise InvalidPathException(f"a new dataset has no version {address!r} yet; create {plain!r} without it")
     made = opening.make_context(context, memory_cache_size, local_cache_size)
-    store = opening.store_at(plain, creds, made, False)
+    store = opening.store_at(plain, creds, made)
     return Dataset(opening.create_session(store, made, overwrite=overwrite, single_writer=single_writer))
 
 
@@ -124,7 +124,7 @@ def load(
     if ref is not None and address is not None:
         raise InvalidPathException(f"give the version once: the path says {address!r}, ref says {ref!r}")
     made = opening.make_context(context, memory_cache_size, local_cache_size)
-    store = opening.store_at(plain, creds, made, read_only)
+    store = opening.store_at(plain, creds, made)
     return Dataset(
         opening.open_session(store, made, ref or address, read_only, committed=committed, single_writer=single_writer)
     )
@@ -253,7 +253,7 @@ def _text(path: Path) -> str:
 
 
 def _store(path: str, creds: Credentials) -> Store:
-    return opening.store_at(path, creds, Context(), False)
+    return opening.store_at(path, creds, Context())
 
 
 def _check_ignored(options: Mapping[str, Any]) -> None:

@@ -67,9 +67,9 @@ def make_context(
     return context
 
 
-def store_at(path: str, creds: Mapping[str, Any] | str | None, context: Context, read_only: bool | None) -> Store:
-    """Return the store below a path or URL."""
-    return open_store(path, creds=creds, context=context, read_only=bool(read_only))
+def store_at(path: str, creds: Mapping[str, Any] | str | None, context: Context, read_only: bool = False) -> Store:
+    """Return the store below a path or URL; a session that may become writable needs one that is not read-only."""
+    return open_store(path, creds=creds, context=context, read_only=read_only)
 
 
 def create_session(store: Store, context: Context, *, overwrite: bool, single_writer: bool = False) -> Session:
@@ -129,7 +129,8 @@ def _is_unfinished(store: Store) -> bool:
 
 def delete_all(store: Store) -> None:
     """Delete every object of a store; the root goes first, so that a half-deleted dataset is none."""
-    store.delete(paths.root_key())
+    if store.read(paths.root_key()) is not None:  # deleting what is not there would make folders for it
+        store.delete(paths.root_key())
     delete_many(store, store.list(""))
     if isinstance(store, LocalStore) and (root := store.local_path(paths.root_key())) is not None:
         _remove_empty_folders(os.path.dirname(root))

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from zlake.errors import SampleHtypeMismatchError
 from zlake.samples import ClassNames, Encoded, Prepared, TensorSpec, htype
 from zlake.session.column import Column
@@ -57,15 +55,11 @@ def prepare_rows(column: Column, samples: Any, spec: TensorSpec | None = None) -
         lists = [() if sample is None else _items(sample) for sample in samples]
         counts = [len(items) for items in lists]
         samples = [item for items in lists for item in items]
-    some = len(samples) > 0
     spec = spec or column.spec
-    settled = htype(spec.htype).is_resolved(spec)
-    if not settled and some:
-        spec = htype(spec.htype).resolve(samples, spec)
-    if some or settled:
-        return Ready(column, spec, htype(spec.htype).prepare_many(samples, spec), rows, counts)
-    # rows without any item decide nothing: they are stored once a first item has come
-    return Ready(column, spec, Prepared(stacked=np.empty((0, 0), np.uint8)), rows, counts)
+    if rows and not htype(spec.htype).is_resolved(spec):
+        # rows without any item decide as little as an empty sample does: some htypes know what that is, others refuse
+        spec = htype(spec.htype).resolve(samples if len(samples) > 0 else [None], spec)
+    return Ready(column, spec, htype(spec.htype).prepare_many(samples, spec), rows, counts)
 
 
 def _items(row: Any) -> Any:
