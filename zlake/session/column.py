@@ -296,6 +296,7 @@ class Column:
 
     def locate(self, row: int) -> tuple[Source, int]:
         """Return the source of one row and the row there."""
+        fork.check()
         view = self._view or self.view()
         index, at = view.extents.locate_one(row)
         return view.source(index), at
