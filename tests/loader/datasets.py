@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -104,6 +105,16 @@ def orders(loader) -> list[list[int]]:
 def flat(parts: list[list]) -> list:
     """Return the lists one after the other."""
     return list(itertools.chain.from_iterable(parts))
+
+
+@contextmanager
+def iterating(loader):
+    """Iterate with workers; after an error torch's own way of leaving waits five seconds for each of them."""
+    batches = iter(loader)
+    try:
+        yield batches
+    finally:
+        batches._shutdown_workers()
 
 
 def numbers(path, rows: int = 100, **options) -> zlake.Dataset:

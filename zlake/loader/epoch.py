@@ -56,7 +56,6 @@ class Reader:
         self._framework = framework
         self._fields = []
         for column in view.columns(session):
-            column.source(0)  # what is opened once for all is opened here, before there are threads
             label = view.label(column)
             self._fields.append(Field(label, column, options.decode_method.get(label, "numpy"), options.threads))
         self._far = "://" in session.store.url and not session.store.url.startswith(("file://", "mem://"))
