@@ -12,6 +12,7 @@ from zlake.session.session import Session
 
 if TYPE_CHECKING:
     from zlake.dataset.dataset import Dataset
+    from zlake.dataset.structure import Structure
     from zlake.dataset.tensor import Tensor
 
 
@@ -28,7 +29,7 @@ def full_name(group: str, name: Any) -> Any:
     return group + name if isinstance(name, str) else name
 
 
-def tensor_like(ds: Dataset, name: str, source: Tensor) -> Tensor:
+def tensor_like(ds: Structure, name: str, source: Tensor) -> Tensor:
     """Create a tensor with the settings and info of another."""
     state = source._column.state
     options = {k: v for k, v in state.options.items() if v is not None}

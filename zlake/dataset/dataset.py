@@ -11,11 +11,11 @@ import numpy as np
 
 from zlake.dataset import addressing, listing, show
 from zlake.dataset.info import Info
+from zlake.dataset.structure import Structure
 from zlake.dataset.tensor import Tensor
 from zlake.errors import (
     GroupInfoNotSupportedError,
     InvalidKeyTypeError,
-    InvalidOperationError,
     MissingDependencyError,
     SampleAppendError,
     SampleExtendError,
@@ -23,13 +23,11 @@ from zlake.errors import (
     TensorDoesNotExistError,
 )
 from zlake.extents.selection import Selection
-from zlake.samples.spec import UNSPECIFIED
-from zlake.session import append, commit, schema, update
+from zlake.session import append, commit, update
 from zlake.session import verify as verifying
-from zlake.session.session import Session
 
 
-class Dataset:
+class Dataset(Structure):
     """A versioned dataset of tensors; or a view of it: chosen rows, tensors, or one group.
 
     Made by `zlake.empty`, `zlake.load` and `zlake.dataset`. Views are made by indexing and share the dataset's state.
@@ -47,23 +45,7 @@ class Dataset:
     [array([0]), array([0, 1]), array([0, 1, 2])]
     """
 
-    __slots__ = ("_group", "_names", "_rows", "_session")
-
-    def __init__(
-        self,
-        session: Session,
-        rows: Selection | int | None = None,
-        group: str = "",
-        names: tuple[str, ...] | None = None,
-    ) -> None:
-        self._session: Session
-        self._rows: Selection | int | None
-        self._group: str
-        self._names: tuple[str, ...] | None
-        object.__setattr__(self, "_session", session)
-        object.__setattr__(self, "_rows", rows)
-        object.__setattr__(self, "_group", group)  # with its trailing slash
-        object.__setattr__(self, "_names", names)  # full names, or None for all
+    __slots__ = ()
 
     # ------------------------------------------------------------ selecting
 
@@ -155,9 +137,6 @@ class Dataset:
         """The visible tensors by full name, in the order of their creation."""
         return {c.name[len(self._group) :]: Tensor(c, self._rows) for c in listing.visible(self._columns())}
 
-    def _columns(self) -> list[Any]:
-        return listing.selected(self._session, self._group, self._names)
-
     @property
     def groups(self) -> dict[str, Dataset]:
         """The groups directly below this one."""
@@ -183,87 +162,6 @@ class Dataset:
     def group_index(self) -> str:
         """Full name of this group, empty for the root."""
         return self._group.rstrip("/")
-
-    def create_tensor(
-        self,
-        name: str,
-        htype: str = UNSPECIFIED,
-        dtype: Any = None,
-        sample_compression: str | None = UNSPECIFIED,
-        chunk_compression: str | None = UNSPECIFIED,
-        exist_ok: bool = False,
-        **settings: Any,
-    ) -> Tensor:
-        """Create a tensor.
-
-        Parameters
-        ----------
-        name
-            Name below this group; ``/`` separates groups, which are created.
-        htype
-            What the samples are; by default the first one decides.
-        dtype
-            NumPy dtype of the samples; by default the htype or the first sample decides.
-        sample_compression
-            Codec of each sample (``"jpeg"``, ``"png"``); required for images, where None stores plain arrays.
-        chunk_compression
-            Codec of whole chunks (``"zstd"``, ``"blosc"``); excludes ``sample_compression``.
-        exist_ok
-            Return an existing tensor of the same settings.
-        **settings
-            Settings of the htype (``class_names=``, ``coords=``) and of storage (``hidden=``, ``tiling_threshold=``).
-
-        Raises
-        ------
-        StructureError
-            If the name is taken or malformed, or a setting is unknown; nothing was changed.
-        """
-        self._whole("create_tensor")
-        given = {"dtype": dtype, "sample_compression": sample_compression, "chunk_compression": chunk_compression}
-        given = {k: v for k, v in given.items() if not isinstance(v, str) or v != UNSPECIFIED}
-        if dtype is None:
-            del given["dtype"]
-        return Tensor(
-            schema.create_tensor(
-                self._session,
-                addressing.full_name(self._group, name),
-                htype,
-                _members(),
-                exist_ok,
-                {**given, **settings},
-            )
-        )
-
-    def create_tensor_like(self, name: str, source: Tensor) -> Tensor:
-        """Create a tensor with the settings and the info of another one, without its rows."""
-        self._whole("create_tensor_like")
-        return addressing.tensor_like(self, name, source)
-
-    def create_group(self, name: str, exist_ok: bool = False) -> Dataset:
-        """Create a group and the groups above it."""
-        self._whole("create_group")
-        full = schema.create_group(self._session, addressing.full_name(self._group, name), _members(), exist_ok)
-        return Dataset(self._session, None, f"{full}/")
-
-    def delete_tensor(self, name: str, large_ok: bool = False) -> None:
-        """Delete a tensor from this version; commits made before keep it."""
-        self._whole("delete_tensor")
-        schema.delete_tensor(self._session, self._group + name, large_ok)
-
-    def delete_group(self, name: str, large_ok: bool = False) -> None:
-        """Delete a group with its tensors from this version; commits made before keep them."""
-        self._whole("delete_group")
-        schema.delete_group(self._session, self._group + name, large_ok)
-
-    def rename_tensor(self, name: str, new_name: str) -> None:
-        """Rename a tensor; no sample moves."""
-        self._whole("rename_tensor")
-        schema.rename_tensor(self._session, self._group + name, self._group + new_name, _members())
-
-    def rename_group(self, name: str, new_name: str) -> None:
-        """Rename a group; no sample moves."""
-        self._whole("rename_group")
-        schema.rename_group(self._session, self._group + name, self._group + new_name, _members())
 
     @property
     def info(self) -> Info:
@@ -530,12 +428,3 @@ class Dataset:
 
     def __reduce__(self) -> Any:
         return addressing.reopen, (*addressing.pickled(self._session), self._rows, self._group, self._names)
-
-    def _whole(self, method: str) -> None:
-        if self._rows is not None or self._names is not None:
-            raise InvalidOperationError(f"{method} method cannot be called on a Dataset view")
-
-
-def _members() -> frozenset[str]:
-    """Names that a tensor cannot take, since `Dataset` has members of these names."""
-    return frozenset(name for name in dir(Dataset) if not name.startswith("_"))
