@@ -38,12 +38,10 @@ class Info(MutableMapping[str, Any]):
         return self._get()[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        info.put(self._session, self._column, {**self._get(), key: value})
+        info.edit(self._session, self._column, lambda made: made.update({key: value}))
 
     def __delitem__(self, key: str) -> None:
-        rest = dict(self._get())
-        del rest[key]
-        info.put(self._session, self._column, rest)
+        info.edit(self._session, self._column, lambda made: made.pop(key))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._get())
@@ -64,7 +62,7 @@ class Info(MutableMapping[str, Any]):
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set several keys as one change."""
-        info.put(self._session, self._column, {**self._get(), **dict(*args, **kwargs)})
+        info.edit(self._session, self._column, lambda made: made.update(*args, **kwargs))
 
     def clear(self) -> None:
         """Remove all keys as one change."""

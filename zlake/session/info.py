@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -43,6 +43,14 @@ def put(session: Session, column: Column | None, value: Mapping[Any, Any]) -> No
     else:
         column.replace_info(plain)
     session.written()
+
+
+@alone
+def edit(session: Session, column: Column | None, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Replace the info by what ``change`` makes of a copy of it, in place; raises as `put`."""
+    made = dict(get(session, column))
+    change(made)
+    put(session, column, made)
 
 
 def _plain(value: Any) -> Any:
