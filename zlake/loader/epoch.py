@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
+from zlake.limits import INNER_CHUNK_BYTES
 from zlake.loader.ahead import work_ahead
 from zlake.loader.block import Block, Values, batches_per_block, blocks
 from zlake.loader.field import Field
@@ -19,8 +20,8 @@ from zlake.session.session import Session
 from zlake.session.view import View
 from zlake.types import IntArray, Pending
 
-REMOTE_AHEAD_BYTES = 64 << 20
-"""Bytes asked of an object store before they are needed, beyond the blocks that threads work on."""
+_QUEUED = 4
+"""Requests that wait for each one under way: neighbouring ones may be merged, and blocks differ."""
 
 T = TypeVar("T")
 Reads = tuple[Block, list[Pending[Any]]]
@@ -59,14 +60,8 @@ class Reader:
             label = view.label(column)
             self._fields.append(Field(label, column, options.decode_method.get(label, "numpy"), options.threads))
         self._far = "://" in session.store.url and not session.store.url.startswith(("file://", "mem://"))
-        self._begun = 0
-        if self._far:
-            block_bytes = self._together * options.batch_size * sum(field.stored_bytes() for field in self._fields)
-            self._begun = min(max(REMOTE_AHEAD_BYTES // block_bytes, options.ahead), session.context.reads_in_flight)
-
-    @property
-    def _together(self) -> int:
-        return batches_per_block(self._fields, self._options.batch_size)
+        self._together = batches_per_block(self._fields, options.batch_size)
+        self._in_flight = session.context.reads_in_flight
 
     def epoch(self, rows: Order, number: int, worker: int = 0, workers: int = 1) -> Iterator[Any]:
         """Yield the batches of one epoch.
@@ -87,7 +82,7 @@ class Reader:
         todo = blocks(order, mine, count, options.batch_size, self._together)
         plain = options.transform is None and options.collate_fn is None
         read = partial(self._read, self._columns if plain else _rows)
-        found = work_ahead(todo, self._begin, read, begun=self._begun, finished=options.ahead)
+        found = work_ahead(todo, self._begin, read, begun=self._begun(order), finished=options.ahead)
         with closing(found):
             parts = chain.from_iterable(found)
             yield from parts if plain else self._by_row(parts)
@@ -102,6 +97,17 @@ class Reader:
 
             with closing(work_ahead(parts, _same, batch, begun=0, finished=self._options.ahead)) as batches:
                 yield from batches
+
+    def _begun(self, order: Order) -> int:
+        """Return for how many blocks to ask an object store beforehand: enough to keep its connections busy."""
+        if not self._far:
+            return 0
+        rows = self._together * self._options.batch_size
+        requests = 0
+        for field in self._fields:
+            spread = field.stored_bytes() * (rows if isinstance(order, range) else len(field.column))
+            requests += min(rows, 1 + spread // INNER_CHUNK_BYTES)
+        return max(1, _QUEUED * self._in_flight // requests)
 
     def _begin(self, block: Block) -> Reads:
         """Ask an object store for everything; what is near is read when `_read` gets to it."""
