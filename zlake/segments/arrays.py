@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from zlake.types import Array, IntArray, Pending
 Bytes = npt.NDArray[np.uint8]
 Begin = Callable[[ts.TensorStore, ts.Batch | None], Any]
 
+_MANY = 1024
 _DAMAGED = ("DATA_LOSS", "FAILED_PRECONDITION", "OUT_OF_RANGE", "INVALID_ARGUMENT")
 
 
@@ -68,10 +70,11 @@ class StoredValues:
             If a whole object is missing: zlake writes them all, so it was lost.
         """
         if self._lenient is None:
-            keys = [self._tensor + self.layout.object_key(position) for position in np.ndindex(*self.layout.objects)]
-            for key, found in zip(keys, self.store.read_many([Request(key, 0, 1) for key in keys]), strict=True):
-                if found is None:
-                    raise ObjectNotFoundError(f"{key}: the object is missing, though the dataset refers to it")
+            positions = self.layout.positions()
+            while keys := [self._tensor + self.layout.object_key(position) for position in islice(positions, _MANY)]:
+                for key, found in zip(keys, self.store.read_many([Request(key, 0, 1) for key in keys]), strict=True):
+                    if found is None:
+                        raise ObjectNotFoundError(f"{key}: the object is missing, though the dataset refers to it")
             self._lenient = self._open(fill_missing=True)
         return self._lenient
 

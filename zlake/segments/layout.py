@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
@@ -65,6 +66,16 @@ class ArrayLayout:
     def objects(self) -> tuple[int, ...]:
         """Number of stored objects (shards, or chunks where there is no shard) along each axis."""
         return tuple(-(-n // size) for n, size in zip(self.shape, self.shard or self.chunk, strict=True))
+
+    def positions(self) -> Iterator[tuple[int, ...]]:
+        """Yield the position of every stored object, in C order; a table that lies may speak of any number of them."""
+        objects = self.objects
+        for number in range(prod(objects)):
+            rest, position = number, []
+            for n in reversed(objects):
+                rest, at = divmod(rest, n)
+                position.append(at)
+            yield tuple(reversed(position))
 
 
 def choose_layout(block: Block, codec: str, segment: str) -> SegmentTensor:

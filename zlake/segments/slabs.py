@@ -75,7 +75,10 @@ def _allocate(nbytes: int) -> Bytes:
     if not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.empty(size, np.uint8)
     # Private, for a forked child must not write into our arrays; and shared memory has no huge pages.
-    area = mmap.mmap(-1, size + _HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        area = mmap.mmap(-1, size + _HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, OverflowError) as error:
+        raise MemoryError(f"there is no memory for the {nbytes:,} bytes that were asked for") from error
     area.madvise(mmap.MADV_HUGEPAGE)
     start = -np.frombuffer(area, np.uint8).ctypes.data % _HUGE_PAGE
     return np.ndarray((size,), np.uint8, buffer=area, offset=start)

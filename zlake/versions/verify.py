@@ -23,7 +23,7 @@ from zlake.versions.rebase_rows import ids_of
 from zlake.versions.refs import branch_names, tag_names
 from zlake.versions.report import Damage, Report, VersionStatus
 from zlake.versions.repository import Repository
-from zlake.versions.verify_segment import object_keys, verify_group, verify_tensor
+from zlake.versions.verify_segment import count_objects, verify_group, verify_tensor
 
 T = TypeVar("T")
 _Part = tuple[str, str]
@@ -60,6 +60,8 @@ class _Verification:
         self.progressbar = progressbar
         self.damages: dict[str, str] = {}
         self.checked: set[str] = set()
+        self.samples = 0
+        """Objects of arrays that were checked."""
         self.bad_pages: set[str] = set()
         self.bad_parts: set[_Part] = set()
         self.parts: dict[_Part, tuple[SegmentTensor, np.dtype[Any]]] = {}
@@ -79,7 +81,7 @@ class _Verification:
             self._unique_ids(tip)
         damages = tuple(Damage(key, reason) for key, reason in sorted(self.damages.items()))
         versions = tuple(self._status(snapshot_id) for snapshot_id in self.snapshots)
-        return Report(self.store.url, self.deep, damages, versions, len(self.checked))
+        return Report(self.store.url, self.deep, damages, versions, len(self.checked) + self.samples)
 
     # ------------------------------------------------------------ documents
 
@@ -207,7 +209,7 @@ class _Verification:
 
             for part, found in pool.map(verify, self.parts.items()):
                 entry, dtype = self.parts[part]
-                self.checked.update(key for key, _ in object_keys(entry, part[1], dtype))
+                self.samples += count_objects(entry, dtype)
                 for key, reason in found:
                     self._damage(key, reason)
                     self.bad_parts.add(part)
@@ -221,7 +223,7 @@ class _Verification:
             segments, extents = load_extents(state.extents, self.objects)
             try:
                 ids = ids_of(state.key, segments, extents, _Ids(self.repository))
-            except ZlakeError as error:
+            except (ZlakeError, MemoryError) as error:
                 self._damage(f"{paths.snapshot_key(tip)}", f"the ids of tensor {state.name!r} cannot be read: {error}")
                 self.broken[tip].add(state.name)
                 continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -18,12 +17,20 @@ from zlake.segments.layout import IDS, OFFSETS, SEQUENCE_OFFSETS, SHAPES, VALUES
 from zlake.storage.store import Store
 from zlake.types import Array
 
+_MOST_MISSING = 1000
+"""Missing objects that are named one by one: a table that lies may speak of any number of them."""
 
-def object_keys(entry: SegmentTensor, key: str, dtype: np.dtype[Any]) -> Iterator[tuple[str, ArrayLayout]]:
+
+def count_objects(entry: SegmentTensor, dtype: np.dtype[Any]) -> int:
+    """Return how many objects a tensor has in a segment, beside metadata."""
+    return sum(prod(layout.objects) for layout in arrays(entry, dtype).values())
+
+
+def _objects(entry: SegmentTensor, key: str, dtype: np.dtype[Any]) -> Iterator[tuple[str, ArrayLayout]]:
     """Yield the key of every object of a tensor in a segment, with the array that it belongs to."""
     prefix = tensor_prefix(entry.segment, key)
     for layout in arrays(entry, dtype).values():
-        for position in product(*map(range, layout.objects)):
+        for position in layout.positions():
             yield prefix + layout.object_key(position), layout
 
 
@@ -46,10 +53,15 @@ def verify_tensor(store: Store, entry: SegmentTensor, key: str, dtype: np.dtype[
     """
     sidecars: dict[str, list[Array]] = {}
     whole = True
-    for object_key, layout in object_keys(entry, key, dtype):
+    missing = 0
+    for object_key, layout in _objects(entry, key, dtype):
         try:
             data = store.read(object_key)
             if data is None:
+                missing += 1
+                if missing > _MOST_MISSING:
+                    yield tensor_prefix(entry.segment, key), f"more than {_MOST_MISSING} objects are missing"
+                    return
                 raise CorruptObjectError("it is missing")
             chunks = check_object(layout, data)
             if layout.name != VALUES:
@@ -71,6 +83,8 @@ def verify_group(store: Store, segment: str) -> Iterator[tuple[str, str]]:
         if data is None:
             raise CorruptObjectError("it is missing")
         check_seal(data, key)
+        if f'"zlake":{{"segment":"{segment}"}}'.encode() not in data:
+            raise CorruptObjectError("it is that of another segment")
     except ZlakeError as error:
         yield key, str(error).removeprefix(key)
 
