@@ -58,7 +58,7 @@ class LocalStore(TensorStoreStore):
         fork.check()
         check_prefix(prefix)
         if prefix:
-            self._path(prefix.rstrip("/") + "/_")
+            self._check_links(prefix.rstrip("/"))
         return {"driver": "file", "path": f"{self._root}{os.sep}{prefix}"}, self.driver_context()
 
     # ------------------------------------------------------------ reading
@@ -222,6 +222,18 @@ class LocalStore(TensorStoreStore):
         if len(self._folders) >= _KNOWN_FOLDERS:
             self._folders.clear()
         self._folders.add(folder)
+
+    def _check_links(self, folder: str) -> None:
+        """Raise if a folder, or anything in it, is a link: TensorStore would follow it."""
+        try:
+            with os.scandir(self._path(f"{folder}/_").removesuffix("/_")) as found:
+                for entry in found:
+                    if entry.is_symlink():
+                        raise self._link_error(f"{folder}/{entry.name}")
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise failure.translate(error, action="read", url=self.url, key=folder) from error
 
     def _link_error(self, key: str) -> StoragePermissionError:
         return StoragePermissionError(
