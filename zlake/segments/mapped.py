@@ -170,8 +170,10 @@ class MappedValues:
         rows = out.reshape(-1).view(memory.rows.dtype)
         if isinstance(at, slice):
             rows, at = rows[at], slice(0, len(units))
-        for i in range(0, len(units), _BLOCK_ROWS):  # so few that they are still in the processor's cache when copied
-            here = slice(i, i + _BLOCK_ROWS)
+        # Equal parts, none of them below the bound, and small enough to be in the processor's cache still when copied.
+        step = -(-len(units) // max(1, len(units) // _BLOCK_ROWS))
+        for i in range(0, len(units), step):
+            here = slice(i, i + step)
             rows[here if isinstance(at, slice) else at[here]] = memory.rows[addresses[here]]
 
     def _addresses(self, memory: Chunks, units: IntArray) -> IntArray:
