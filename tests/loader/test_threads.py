@@ -10,6 +10,7 @@ import torch
 import zlake
 from loader.datasets import flat, jpeg, numbers, orders
 from zlake.loader import block, epoch
+from zlake.segments import slabs
 
 
 def loader_threads() -> list[str]:
@@ -131,3 +132,17 @@ def test_images_of_one_batch_are_decoded_by_several_threads(monkeypatch):
     batch = next(iter(ds.pytorch(batch_size=30, num_threads=3)))
     assert len(seen) == 3
     assert torch.equal(batch["image"][7], wanted)
+
+
+def test_memory_kept_for_reuse_is_given_back():
+    ds = zlake.empty("mem://loader-slabs", overwrite=True)
+    ds.create_tensor("x", dtype="uint8")
+    ds.extend({"x": np.zeros((96, 1 << 20), np.uint8)})
+    loader = ds.pytorch(batch_size=32)
+    places = [batch["x"].data_ptr() for _ in range(2) for batch in loader]
+    assert len(set(places)) < len(places)
+    for _batch in loader:
+        assert slabs._slabs._bound > slabs.IDLE_BYTES
+        break
+    assert slabs._slabs._bound == slabs.IDLE_BYTES
+    assert sum(map(len, slabs._slabs._kept)) <= slabs.IDLE_BYTES

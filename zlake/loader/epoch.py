@@ -16,6 +16,7 @@ from zlake.loader.options import Options
 from zlake.loader.order import Order, batch_count, epoch_order, rank_batches
 from zlake.loader.rows import RowTransform
 from zlake.segments.pending import background
+from zlake.segments.slabs import keeping
 from zlake.session.session import Session
 from zlake.session.view import View
 from zlake.types import IntArray, Pending
@@ -83,7 +84,7 @@ class Reader:
         plain = options.transform is None and options.collate_fn is None
         read = partial(self._read, self._columns if plain else _rows)
         found = work_ahead(todo, self._begin, read, begun=self._begun(order), finished=options.ahead)
-        with closing(found):
+        with closing(found), keeping(self._in_use()):
             parts = chain.from_iterable(found)
             yield from parts if plain else self._by_row(parts)
 
@@ -97,6 +98,11 @@ class Reader:
 
             with closing(work_ahead(parts, _same, batch, begun=0, finished=self._options.ahead)) as batches:
                 yield from batches
+
+    def _in_use(self) -> int:
+        """Return the bytes of blocks in memory: those ahead, one at the consumer and one that it has just left."""
+        rows = self._together * self._options.batch_size
+        return (self._options.ahead + 2) * rows * sum(field.row_bytes() for field in self._fields)
 
     def _begun(self, order: Order) -> int:
         """Return for how many blocks to ask an object store beforehand: enough to keep its connections busy."""

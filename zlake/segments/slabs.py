@@ -9,6 +9,8 @@ from __future__ import annotations
 import mmap
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +24,7 @@ SMALL_BYTES: Final = 128 * KIB
 SLAB_BYTES: Final = 8 * MIB
 """Slab out of which results are carved; those larger than half of it have a slab to themselves."""
 IDLE_BYTES: Final = 64 * MIB
-"""Slabs kept for reuse, at most."""
+"""Slabs kept for reuse, at most, unless `keeping` asks for more."""
 _HUGE_PAGE = 2 * MIB
 _ALIGN = 64
 
@@ -35,6 +37,7 @@ class Slabs:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: list[Bytes] = []
+        self._bound = IDLE_BYTES
         self._current: Bytes | None = None
         self._filled = 0
 
@@ -65,9 +68,24 @@ class Slabs:
                 return kept[-1]
         slab = _allocate(nbytes)
         kept.append(slab)
-        while len(kept) > 1 and sum(map(len, kept)) > IDLE_BYTES:
-            kept.pop(0)
+        self._trim()
         return slab
+
+    def _trim(self) -> None:
+        while len(self._kept) > 1 and sum(map(len, self._kept)) > self._bound:
+            self._kept.pop(0)
+
+    @contextmanager
+    def keeping(self, nbytes: int) -> Iterator[None]:
+        """Keep that much more for reuse while the context lasts."""
+        with self._lock:
+            self._bound += nbytes
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._bound -= nbytes
+                self._trim()
 
 
 def _allocate(nbytes: int) -> Bytes:
@@ -113,3 +131,14 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if nbytes < SMALL_BYTES:
         return np.empty(shape, dtype)
     return np.ndarray(shape, dtype, buffer=_slabs.take(nbytes))
+
+
+def keeping(nbytes: int) -> AbstractContextManager[None]:
+    """Keep so much more memory for reuse while the context lasts, for a reader of many large results one by one.
+
+    Parameters
+    ----------
+    nbytes
+        Bytes of the results that are in use at once.
+    """
+    return _slabs.keeping(nbytes)

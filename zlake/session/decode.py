@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from zlake.segments.slabs import empty
 from zlake.session.column import Column
 from zlake.types import Array, IntArray
 
@@ -57,10 +58,10 @@ def decode_many(
     threads = 1 if alone else threads or column.session.context.threads
     if column.htype.document:
         return _spread(lambda blob: decode(blob, spec), threads, blobs)
-    # one large buffer for all: it gets huge pages, which cost a tenth of small ones to touch
+    # one large buffer for all: its pages are huge, or there already
     forms = shapes()
     sizes = forms.prod(axis=1)
-    slab = np.empty(int(sizes.sum()), spec.dtype)
+    slab = empty((int(sizes.sum()),), np.dtype(spec.dtype))
     one_shape = len(forms) > 0 and bool((forms == forms[0]).all())
     outs: Sequence[Array]
     if one_shape:
