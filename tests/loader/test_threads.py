@@ -83,9 +83,9 @@ def test_memory_is_bounded_by_the_blocks_in_flight(monkeypatch):
     read = []
     real = epoch.Reader._read
 
-    def counting(self, make, reads):
+    def counting(self, reads):
         read.append(reads[0])
-        return real(self, make, reads)
+        return real(self, reads)
 
     monkeypatch.setattr(epoch.Reader, "_read", counting)
     monkeypatch.setattr(block, "MAX_BATCHES", 4)

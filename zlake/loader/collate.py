@@ -26,7 +26,7 @@ class TorchBatches:
     """
 
     def __init__(self, pin: bool) -> None:
-        self._pin = pin
+        self.copies = pin
 
     def batch(self, values: Values) -> Any:
         """Return a `Batch` of columns."""
@@ -42,7 +42,7 @@ class TorchBatches:
         return self._kept(collate(rows))
 
     def _kept(self, batch: Any) -> Any:
-        return pinned(batch) if self._pin else batch
+        return pinned(batch) if self.copies else batch
 
 
 def collate(values: Array | list[Any]) -> Any:
@@ -52,11 +52,15 @@ def collate(values: Array | list[Any]) -> Any:
     if not values:
         return values
     first = values[0]
-    if isinstance(first, np.ndarray):
-        if not all(isinstance(value, np.ndarray) for value in values):
-            return values
+    if set(map(type, values)) == {np.ndarray}:
         if all(value.shape == first.shape and value.dtype == first.dtype for value in values):
             return to_torch(np.stack(values))
+        if (
+            first.dtype.kind in "biufc"
+            and first.dtype not in _WIDER
+            and {value.dtype for value in values} == {first.dtype}
+        ):
+            return list(map(torch.from_numpy, values))  # all that can be spared for each of many small ones
         return [to_torch(value) for value in values]
     if isinstance(first, torch.Tensor):
         same = all(isinstance(v, torch.Tensor) and v.shape == first.shape and v.dtype == first.dtype for v in values)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import chain
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from zlake.limits import INNER_CHUNK_BYTES
 from zlake.loader.ahead import work_ahead
@@ -24,12 +24,20 @@ from zlake.types import IntArray, Pending
 _QUEUED = 4
 """Requests that wait for each one under way: neighbouring ones may be merged, and blocks differ."""
 
-T = TypeVar("T")
+Part = tuple[Values, IntArray]
 Reads = tuple[Block, list[Pending[Any]]]
 
 
 class Framework(Protocol):
-    """Makes the batches of a machine-learning framework."""
+    """Makes the batches of a machine-learning framework.
+
+    Attributes
+    ----------
+    copies
+        Whether `batch` copies samples, so that it is better called on a thread than by the consumer.
+    """
+
+    copies: bool
 
     def batch(self, values: Values) -> Any:
         """Return a batch of columns."""
@@ -81,23 +89,32 @@ class Reader:
         count = batch_count(len(order), options.batch_size, options.drop_last)
         mine = rank_batches(count, options.rank, options.ranks, options.drop_last)[worker::workers]
         todo = blocks(order, mine, count, options.batch_size, self._together)
-        plain = options.transform is None and options.collate_fn is None
-        read = partial(self._read, self._columns if plain else _rows)
-        found = work_ahead(todo, self._begin, read, begun=self._begun(order), finished=options.ahead)
+        found = work_ahead(todo, self._begin, self._read, begun=self._begun(order), finished=options.ahead)
         with closing(found), keeping(self._in_use()):
             parts = chain.from_iterable(found)
-            yield from parts if plain else self._by_row(parts)
+            if options.transform is not None or options.collate_fn is not None:
+                with closing(RowTransform(options)) as transform:
+                    yield from self._on_threads(parts, partial(self._by_row, transform))
+            elif self._framework.copies:
+                yield from self._on_threads(parts, self._columns)
+            else:
+                yield from map(self._columns, parts)
 
-    def _by_row(self, parts: Iterator[tuple[Values, list[int]]]) -> Iterator[Any]:
-        """Yield batches that functions of the user make: one by one, so that none waits for a whole block."""
+    def _on_threads(self, parts: Iterator[Part], make: Callable[[Part], Any]) -> Iterator[Any]:
+        """Make batches one by one, so that none waits for a whole block."""
+        with closing(work_ahead(parts, _same, make, begun=0, finished=self._options.ahead)) as batches:
+            yield from batches
+
+    def _columns(self, part: Part) -> Any:
+        values, index = part
+        if self._options.return_index:
+            values["index"] = index
+        return self._framework.batch(values)
+
+    def _by_row(self, transform: RowTransform, part: Part) -> Any:
+        values, index = part
         make = self._options.collate_fn or self._framework.collate
-        with closing(RowTransform(self._options)) as transform:
-
-            def batch(part: tuple[Values, list[int]]) -> Any:
-                return make(transform.rows(*part))
-
-            with closing(work_ahead(parts, _same, batch, begun=0, finished=self._options.ahead)) as batches:
-                yield from batches
+        return make(transform.rows(values, index.tolist()))
 
     def _in_use(self) -> int:
         """Return the bytes of blocks in memory: those ahead, one at the consumer and one that it has just left."""
@@ -119,23 +136,14 @@ class Reader:
         """Ask an object store for everything; what is near is read when `_read` gets to it."""
         return block, [background(partial(field.begin, block.rows)) for field in self._fields] if self._far else []
 
-    def _read(self, make: Callable[[Values, IntArray], T], reads: Reads) -> list[T]:
-        """Return what is made of each batch of a block."""
+    def _read(self, reads: Reads) -> list[Part]:
+        """Return what belongs to each batch of a block."""
         block, pending = reads
         pending = pending or [field.begin(block.rows) for field in self._fields]
         values = {field.label: read.result() for field, read in zip(self._fields, pending, strict=True)}
         index = block.index()
-        return [make({n: v[a:b] for n, v in values.items()}, index[a:b]) for a, b in block.bounds]
-
-    def _columns(self, values: Values, index: IntArray) -> Any:
-        if self._options.return_index:
-            values["index"] = index
-        return self._framework.batch(values)
+        return [({name: each[a:b] for name, each in values.items()}, index[a:b]) for a, b in block.bounds]
 
 
-def _rows(values: Values, index: IntArray) -> tuple[Values, list[int]]:
-    return values, index.tolist()
-
-
-def _same(part: T) -> T:
+def _same(part: Part) -> Part:
     return part
