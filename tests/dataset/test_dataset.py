@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -369,3 +370,46 @@ def test_a_full_buffer_flushes_by_itself(tmp_path: Path, change: Callable[[Any],
             change(ds)
     assert ds._session.head.ref.sequence > before + 2
     assert len(zlake.load(ds.path).x) == len(ds.x) >= 40
+
+
+SCRIPT = """
+import multiprocessing, sys
+import zlake
+
+ds = zlake.{call}
+{write}
+
+def work(_):
+    return 1
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(1,))
+    process.start()
+    process.join()
+    print(process.exitcode, len(zlake.load(sys.argv[1]).x))
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "write"),
+    [
+        ("empty(sys.argv[1], overwrite=True)", "ds.create_tensor('x')"),
+        ("load(sys.argv[1])", "ds.x.append(1)"),
+    ],
+    ids=["overwrite", "append"],
+)
+def test_a_script_that_workers_import_writes_once(tmp_path: Path, call: str, write: str) -> None:
+    """Without the guard for the main module a worker would overwrite the dataset, or append its rows again."""
+    ds = zlake.empty(tmp_path / "ds")
+    ds.create_tensor("x").append(1)
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(call=call, write=write))
+    done = subprocess.run(
+        [sys.executable, str(script), ds.path],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stdout.split() == ["1", "0" if "overwrite" in call else "2"]
+    assert "if __name__ == '__main__'" in done.stderr

@@ -66,8 +66,7 @@ class History(RuleBasedStateMachine):
         self.ds.create_tensor("ragged", dtype="int16")
         self.ds.create_tensor("text", htype="text")
         self.ds.create_tensor("label", htype="class_label", class_names=[f"class {n}" for n in range(7)])
-        self.ds.create_tensor("items", htype="sequence", dtype="int32").append([np.zeros(1, np.int32)])
-        self.ds["items"].pop()
+        self.ds.create_tensor("items", htype="sequence", dtype="int32")
         self.name = {name: name for name in NAMES}  # what each tensor is called now
         self.rows: dict[str, list[int]] = {name: [] for name in NAMES}
         self.commits: list[tuple[str, dict[str, str], dict[str, list[int]]]] = []

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from zlake.errors import SampleHtypeMismatchError
 from zlake.samples import ClassNames, Encoded, Prepared, TensorSpec, htype
 from zlake.session.column import Column
@@ -57,7 +59,10 @@ def prepare_rows(column: Column, samples: Any, spec: TensorSpec | None = None) -
         samples = [item for items in lists for item in items]
     spec = spec or column.spec
     if rows and not htype(spec.htype).is_resolved(spec):
-        # rows without any item decide as little as an empty sample does: some htypes know what that is, others refuse
+        if len(samples) == 0 and spec.dtype is not None and not column.encoded:
+            # rows without any item leave the rank open; only the dtype must be known to store them
+            return Ready(column, spec, Prepared(stacked=np.empty((0, 0), spec.dtype)), rows, counts)
+        # else they decide as little as an empty sample does: some htypes know what that is, others refuse
         spec = htype(spec.htype).resolve(samples if len(samples) > 0 else [None], spec)
     return Ready(column, spec, htype(spec.htype).prepare_many(samples, spec), rows, counts)
 

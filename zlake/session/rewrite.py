@@ -64,7 +64,7 @@ def block_of(column: Column, content: ExtentMap) -> Block:
         flat,
         (),
         offsets([len(a) for a in flat]),
-        None if shapes.shape[1] == 1 else shapes,
+        shapes if shapes.shape[1] > 1 else None,  # 0: rows of a sequence without any item, whose rank is open
         sequence,
     )
 

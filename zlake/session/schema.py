@@ -230,4 +230,7 @@ def _check_parents(session: Session, name: str) -> None:
 def _check_reserved(name: str, reserved: Iterable[str], error: type[Exception]) -> None:
     for part in name.split("/"):
         if part in reserved:
-            raise error(f"{part!r} is a member of Dataset, so a tensor or group of this name could not be reached")
+            raise error(
+                f"{part!r} is a member of Dataset, so a tensor or group of this name could not be reached as "
+                f"ds.{part}; choose another name, {part + '_'!r} for instance"
+            )

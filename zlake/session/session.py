@@ -195,7 +195,7 @@ class Session:
         except KeyError:
             import difflib
 
-            near = difflib.get_close_matches(name, self.columns, 1)
+            near = difflib.get_close_matches(str(name), self.columns, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are {sorted(self.columns)}"
             raise TensorDoesNotExistError(f"there is no tensor {name!r} in this dataset{hint}") from None
 
@@ -211,16 +211,17 @@ class Session:
 
     def check_writable(self) -> None:
         """Raise unless this session may change the dataset."""
-        if self.read_only:
-            raise ReadOnlyModeError(
-                f"{self.store.url} is open read-only; load it with read_only=False, or set ds.read_only = False"
-            )
         if self.head.branch is None:
             raise ReadOnlyModeError(
                 f"{self.store.url} is at the past commit {self.head.snapshot.id}, which cannot change; "
                 "load the branch to write"
             )
+        if self.read_only:
+            raise ReadOnlyModeError(
+                f"{self.store.url} is open read-only; load it with read_only=False, or set ds.read_only = False"
+            )
         fork.check()
+        fork.check_script()
 
     def begin(self, *columns: Column) -> None:
         """Make ready for a change of these columns, before anything of it is looked at.

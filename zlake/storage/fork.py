@@ -1,8 +1,9 @@
-"""Notice a fork before TensorStore does: it would abort the child."""
+"""Notice a fork before TensorStore does, which would abort the child; and scripts that a worker process runs again."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 from zlake.errors import ForkError
 
@@ -34,3 +35,19 @@ def check() -> None:
             "survive the fork; start workers with the 'forkserver' or 'spawn' method, or open datasets after the fork"
         )
     _State.used = True
+
+
+def check_script() -> None:
+    """Refuse to write while a worker process imports the script that started it.
+
+    Raises
+    ------
+    ForkError
+        If that is so: the script would do again what it does at its top level, such as overwriting a dataset.
+    """
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and getattr(processes.current_process(), "_inheriting", False):
+        raise ForkError(
+            "a worker process is importing this script again to find its functions, and the script writes to a dataset "
+            "at its top level, which would be done twice; put what it does under: if __name__ == '__main__':"
+        )
