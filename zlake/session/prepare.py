@@ -77,13 +77,18 @@ def _items(row: Any) -> Any:
 def buffer(ready: Ready, *, borrow: bool = False) -> None:
     """Append prepared rows to their column; ``borrow`` if the caller's arrays stay as they are until the flush."""
     column = ready.column
-    if ready.spec is not column.spec:
-        column.settle(ready.spec)
+    settle(ready)
     if isinstance(ready.items, Prepared):
         column.extend(ready.items, ready.rows, ready.counts, borrow=borrow)
     else:
         column.append(ready.items)
     keep_names(column)
+
+
+def settle(ready: Ready) -> None:
+    """Let the column take what prepared rows decide about it, if they are its first samples."""
+    if ready.spec is not ready.column.spec:
+        ready.column.settle(ready.spec)
 
 
 def keep_names(column: Column) -> None:

@@ -12,7 +12,7 @@ from zlake.samples import Prepared
 from zlake.segments.gather import gather_ids
 from zlake.session.append import extend_samples
 from zlake.session.column import Column
-from zlake.session.prepare import Ready, forget_names, keep_names, prepare_rows
+from zlake.session.prepare import Ready, forget_names, keep_names, prepare_rows, settle
 from zlake.session.session import Session, alone
 from zlake.types import IntArray
 
@@ -51,6 +51,7 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
         raise SampleUpdateError(f"cannot update tensor {name!r}: {error}; nothing was changed") from error
     for one in ready:
         assert isinstance(one.items, Prepared)
+        settle(one)  # rows of a sequence may have had no item yet
         one.column.replace(rows, one.items, gather_ids(*one.column.plan(rows)), one.counts)
         keep_names(one.column)
     session.written()
