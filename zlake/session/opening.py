@@ -18,7 +18,7 @@ from zlake.errors import (
 from zlake.format import paths
 from zlake.limits import MIB
 from zlake.session.session import Session
-from zlake.storage import open_store
+from zlake.storage import fork, open_store
 from zlake.storage.batch import delete_many
 from zlake.storage.local import LocalStore
 from zlake.storage.probe import is_probe
@@ -39,7 +39,7 @@ def split_address(path: str) -> tuple[str, str | None]:
     ('/home/me@work/data', None)
     """
     head, at, address = path.rpartition("@")
-    if not at or ("/" in address and "://" in address):
+    if not at or ("/" in address and "://" in address) or _is_userinfo(head, address):
         return path, None
     # a branch may be called team/x, so a slash behind the @ is a version only where the front is no folder's name
     if "/" in address and not _is_dataset_path(head):
@@ -49,6 +49,14 @@ def split_address(path: str) -> tuple[str, str | None]:
     if not address:
         raise InvalidPathException(f"{path!r} ends with '@' but names no version; use path@branch, @tag or @commit")
     return head, address
+
+
+def _is_userinfo(head: str, address: str) -> bool:
+    """Whether the ``@`` between them belongs to a URL, as in ``sftp://me@host/path``: a user comes before it."""
+    scheme, is_url, front = head.partition("://")
+    if not is_url or scheme in ("mem", "memory"):
+        return False
+    return "/" not in front and ("/" in address or ":" in front)
 
 
 def _is_dataset_path(path: str) -> bool:
@@ -85,6 +93,7 @@ def create_session(store: Store, context: Context, *, overwrite: bool, single_wr
     PathNotEmptyException
         If the path holds something else.
     """
+    fork.check_script()
     if not is_dataset(store):
         _make_room(store, overwrite)
     elif not _is_unfinished(store):
@@ -103,7 +112,7 @@ def _make_room(store: Store, overwrite: bool) -> None:
         return
     left = 0
     for key in store.list(""):
-        if paths.is_dataset_key(key):
+        if key != paths.root_key() and paths.is_dataset_key(key):
             left += 1
         elif not is_probe(key):
             raise PathNotEmptyException(
@@ -129,6 +138,7 @@ def _is_unfinished(store: Store) -> bool:
 
 def delete_all(store: Store) -> None:
     """Delete every object of a store; the root goes first, so that a half-deleted dataset is none."""
+    fork.check_script()
     if store.read(paths.root_key()) is not None:  # deleting what is not there would make folders for it
         store.delete(paths.root_key())
     delete_many(store, store.list(""))
