@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import pytest
 
 import zlake
 from loader.datasets import fill
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quick_workers():
+    """Let the fork server import PyTorch once, whichever test starts it."""
+    multiprocessing.set_forkserver_preload(["zlake.loader.torch"])
 
 
 @pytest.fixture(scope="package")

@@ -18,11 +18,12 @@ from zlake.loader import block
 
 
 class Gate:
-    """Holds requests for values until so many are there at once; a second at most, for some must come first."""
+    """Holds requests for values until so many are there at once; not for ever, since some must come first."""
 
     def __init__(self, app, wanted: int) -> None:
         self.app = app
         self.wanted = wanted
+        self.patience = 1.0
         self.keys: list[str] = []
         self.peak = self._now = 0
         self._changed = threading.Condition()
@@ -35,7 +36,7 @@ class Gate:
             self._now += 1
             self.peak = max(self.peak, self._now)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self.peak >= self.wanted, timeout=1)
+            self._changed.wait_for(lambda: self.peak >= self.wanted, timeout=self.patience)
         try:
             return self.app(environ, start_response)
         finally:
@@ -102,7 +103,7 @@ def test_all_tensors_of_a_block_are_read_at_once(s3_bucket, gate):
     ds.extend({name: np.arange(10)[:, None] for name in names})
     ds.commit("six tensors")
     fresh = zlake.load(s3_bucket.url, creds=s3_bucket.creds)
-    gate.wanted = 6
+    gate.wanted, gate.patience = 6, 30.0
     assert len(list(fresh.pytorch(batch_size=10))) == 1
     assert gate.peak == 6
 
