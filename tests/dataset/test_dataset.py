@@ -18,6 +18,8 @@ import zlake
 from zlake.errors import (
     ConflictError,
     InvalidKeyTypeError,
+    InvalidTensorGroupNameError,
+    InvalidTensorNameError,
     JsonValidationError,
     TensorAlreadyExistsError,
     TensorDoesNotExistError,
@@ -413,3 +415,13 @@ def test_a_script_that_workers_import_writes_once(tmp_path: Path, call: str, wri
     )
     assert done.stdout.split() == ["1", "0" if "overwrite" in call else "2"]
     assert "if __name__ == '__main__'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["info", "append", "query", "checkout", "filter"])
+def test_names_of_members_are_taken_those_to_come_too(ds: zlake.Dataset, name: str) -> None:
+    for create in (ds.create_tensor, ds.create_group, lambda name: ds.create_tensor(f"g/{name}/x")):
+        with pytest.raises((InvalidTensorNameError, InvalidTensorGroupNameError), match=f"'{name}_' for instance"):
+            create(name)
+    assert hasattr(ds, name) == (name in ("info", "append"))
+    with pytest.raises(AttributeError, match=r"Dataset\.merge"):
+        _ = ds.merge

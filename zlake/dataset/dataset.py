@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zlake.dataset import addressing, listing, show
+from zlake.dataset import addressing, listing, reserved, show
 from zlake.dataset.info import Info
 from zlake.dataset.structure import Structure
 from zlake.dataset.tensor import Tensor
@@ -86,6 +86,8 @@ class Dataset(Structure):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if name in reserved.LATER and self._group + name not in self._session.columns:
+            raise AttributeError(f"this version of zlake has no Dataset.{name}; there is no tensor of this name either")
         return self._named(name)
 
     def __setattr__(self, name: str, value: Any) -> None:

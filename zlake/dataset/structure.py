@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from zlake.dataset import addressing, listing
+from zlake.dataset import addressing, listing, reserved
 from zlake.dataset.tensor import Tensor
 from zlake.errors import InvalidOperationError
 from zlake.extents.selection import Selection
@@ -78,7 +78,7 @@ class Structure:
                 self._session,
                 addressing.full_name(self._group, name),
                 htype,
-                self._members(),
+                reserved.members(type(self)),
                 exist_ok,
                 {**given, **settings},
             )
@@ -92,7 +92,9 @@ class Structure:
     def create_group(self, name: str, exist_ok: bool = False) -> Self:
         """Create a group and the groups above it."""
         self._whole("create_group")
-        full = schema.create_group(self._session, addressing.full_name(self._group, name), self._members(), exist_ok)
+        full = schema.create_group(
+            self._session, addressing.full_name(self._group, name), reserved.members(type(self)), exist_ok
+        )
         return type(self)(self._session, None, f"{full}/")
 
     def delete_tensor(self, name: str, large_ok: bool = False) -> None:
@@ -108,12 +110,12 @@ class Structure:
     def rename_tensor(self, name: str, new_name: str) -> None:
         """Rename a tensor; no sample moves."""
         self._whole("rename_tensor")
-        schema.rename_tensor(self._session, self._group + name, self._group + new_name, self._members())
+        schema.rename_tensor(self._session, self._group + name, self._group + new_name, reserved.members(type(self)))
 
     def rename_group(self, name: str, new_name: str) -> None:
         """Rename a group; no sample moves."""
         self._whole("rename_group")
-        schema.rename_group(self._session, self._group + name, self._group + new_name, self._members())
+        schema.rename_group(self._session, self._group + name, self._group + new_name, reserved.members(type(self)))
 
     def _columns(self) -> list[Any]:
         return listing.selected(self._session, self._group, self._names)
@@ -121,8 +123,3 @@ class Structure:
     def _whole(self, method: str) -> None:
         if self._rows is not None or self._names is not None:
             raise InvalidOperationError(f"{method} method cannot be called on a Dataset view")
-
-    @classmethod
-    def _members(cls) -> frozenset[str]:
-        """Names that a tensor cannot take, since faces have members of these names."""
-        return frozenset(name for name in dir(cls) if not name.startswith("_"))

@@ -231,6 +231,6 @@ def _check_reserved(name: str, reserved: Iterable[str], error: type[Exception]) 
     for part in name.split("/"):
         if part in reserved:
             raise error(
-                f"{part!r} is a member of Dataset, so a tensor or group of this name could not be reached as "
-                f"ds.{part}; choose another name, {part + '_'!r} for instance"
+                f"{part!r} is a member of Dataset, or is to become one, so a tensor or group of this name could not be "
+                f"reached as ds.{part}; choose another name, {part + '_'!r} for instance"
             )

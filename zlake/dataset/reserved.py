@@ -1,0 +1,19 @@
+"""Names that no tensor may take: members of `Dataset`, and those that Deep Lake has and `Dataset` is to get."""
+
+from __future__ import annotations
+
+LATER = frozenset(
+    (
+        *("add_creds_key", "allow_delete", "branches", "checkout", "clear_cache", "copy", "dataloader", "delete"),
+        *("delete_branch", "delete_view", "diff", "export", "filter", "fix_vc", "gc", "get_commit_details"),
+        *("get_creds_keys", "get_view", "get_views", "is_head_node", "load_view", "max_view", "merge", "min_view"),
+        *("no_view_dataset", "optimize", "pending_commit_id", "populate_creds", "query", "random_split", "rechunk"),
+        *("rename", "reset", "sample_by", "save_view", "tag", "tags", "tensorflow", "update_creds_key", "visualize"),
+    )
+)
+"""Members to come: a tensor of such a name would stop being reachable as an attribute with a later version."""
+
+
+def members(face: type) -> frozenset[str]:
+    """Return the names that a tensor or group of this class of faces cannot take."""
+    return LATER | {name for name in dir(face) if not name.startswith("_")}
