@@ -119,13 +119,13 @@ def test_text_and_json(tmp_path: Path, codec: str | None) -> None:
     ds.create_tensor("text", htype="text", sample_compression=codec)
     ds.create_tensor("json", htype="json", sample_compression=codec)
     ds.create_tensor("list", htype="list", sample_compression=codec)
-    ds.create_tensor("tag", htype="tag", sample_compression=codec)
-    ds.extend({"text": texts, "json": values, "list": lists, "tag": [["a", "b"], [], ["c"], ["d"]]})
+    ds.create_tensor("words", htype="tag", sample_compression=codec)
+    ds.extend({"text": texts, "json": values, "list": lists, "words": [["a", "b"], [], ["c"], ["d"]]})
     read = Dataset(tmp_path / "x").tensors
     assert [read["text"][i] for i in range(4)] == texts
     assert [read["json"][i] for i in range(4)] == values
     assert [read["list"][i] for i in range(4)] == lists
-    assert [read["tag"][i] for i in range(4)] == [["a", "b"], [], ["c"], ["d"]]
+    assert [read["words"][i] for i in range(4)] == [["a", "b"], [], ["c"], ["d"]]
 
 
 def test_sequences(tmp_path: Path) -> None:
