@@ -99,9 +99,9 @@ def ref_problem(name: Any) -> str:
     return ""
 
 
-def is_id(text: str) -> bool:
+def is_id(text: Any) -> bool:
     """Say whether ``text`` has the form of an id: 26 characters of a-z and 2-7."""
-    return bool(_ID.fullmatch(text))
+    return isinstance(text, str) and bool(_ID.fullmatch(text))
 
 
 def check_id(text: Any) -> None:

@@ -43,17 +43,25 @@ class ClassNames:
                 raise TensorMetaInvalidHtypeOverwriteValue(
                     f"class_names must be strings; got {name!r} ({type(name).__name__})"
                 )
+            _check_unicode(name)
         self._index = {name: index for index, name in enumerate(self.values)}
         if len(self._index) != len(self.values):
             twice = next(name for index, name in enumerate(self.values) if self._index[name] != index)
             raise TensorMetaInvalidHtypeOverwriteValue(f"class_names holds {twice!r} twice")
 
     def index_of(self, text: str) -> int:
-        """Return the index of a name, adding the name at the end if it is new."""
+        """Return the index of a name, adding the name at the end if it is new.
+
+        Raises
+        ------
+        TensorMetaInvalidHtypeOverwriteValue
+            If a new name is not valid Unicode.
+        """
         index = self._index.get(text)
         if index is None:
             index = len(self.values)
             name = str(text)
+            _check_unicode(name)
             self.values.append(name)
             self._index[name] = index
             self.changed = True
@@ -81,3 +89,14 @@ class ClassNames:
 
     def __repr__(self) -> str:
         return f"ClassNames({self.values!r})"
+
+
+def _check_unicode(name: str) -> None:
+    """Refuse a name that no document can hold: it would be met only when all rows are to be written."""
+    if not name.isascii():
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise TensorMetaInvalidHtypeOverwriteValue(
+                f"{name!r:.100} is no class name: it is not valid Unicode text ({error.reason})"
+            ) from error

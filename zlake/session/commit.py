@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import msgspec
+
+from zlake import limits
+from zlake.errors import CommitError
 from zlake.format.documents import CommitBrief
 from zlake.session import flush as flushing
 from zlake.session.session import Session, alone
@@ -19,6 +23,8 @@ from zlake.session.session import Session, alone
 def commit(session: Session, message: str, author: str | None, allow_empty: bool) -> str:
     """Commit what is staged and what is buffered, and go on from there; return the commit id."""
     session.check_writable()
+    _check_text("message", message, limits.MAX_MESSAGE_BYTES)
+    _check_text("author", author or "", limits.MAX_AUTHOR_BYTES)
     session.drop_interrupted()
     done = session.recover()
     if done is not None and session.repository.snapshot(done).kind == "commit":
@@ -38,6 +44,20 @@ def commit(session: Session, message: str, author: str | None, allow_empty: bool
     session.adopt(head)
     session.flushed = False
     return str(head.ref.commit)
+
+
+def _check_text(what: str, text: Any, most: int) -> None:
+    """Refuse what no commit document can hold, before anything is written."""
+    if not isinstance(text, str):
+        raise CommitError(f"the {what} of a commit is text, not {text!r:.100} ({type(text).__name__})")
+    try:
+        size = len(msgspec.json.encode(text)) - 2
+    except UnicodeEncodeError:
+        raise CommitError(f"the {what} of a commit holds half a character: {text!r:.100} is no valid Unicode") from None
+    if size > most:
+        raise CommitError(
+            f"the {what} of a commit has at most {most:,} bytes, not {size:,}; keep long text in ds.info"
+        )
 
 
 def default_author() -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from zlake.storage.keys import LOCK_SUFFIX
 from zlake.storage.store import Buffer
 
+_ATTEMPTS: Final = 8
 _NO_NAMELESS: Final = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS}
 _NO_LINKS: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)
@@ -103,7 +104,7 @@ def _read(descriptor: int, start: int, stop: int | None) -> bytes:
 def _open_unseen(folder: str) -> tuple[int, str, tuple[str, ...]]:
     # Returns descriptor, name ("" for a nameless file) and the parents of the folders that had to be made.
     made: tuple[str, ...] = ()
-    for _ in range(8):
+    for _ in range(_ATTEMPTS):
         try:
             return *_open_in(folder), made
         except FileNotFoundError:
@@ -126,11 +127,16 @@ def _open_in(folder: str) -> tuple[int, str]:
 def _make_folders(folder: str) -> tuple[str, ...]:
     parents: list[str] = []
     missing = [folder]
+    attempts = 0
     while missing:
         try:
             os.mkdir(missing[-1])
             parents.append(os.path.dirname(missing[-1]))
         except FileNotFoundError:
+            # Where nothing can be made, as in /proc, the system says that the parent is missing, though it is there.
+            attempts += 1
+            if attempts > _ATTEMPTS + folder.count(os.sep):
+                raise
             missing.append(os.path.dirname(missing[-1]))
             continue
         except FileExistsError:

@@ -46,8 +46,12 @@ class LocalStore(TensorStoreStore):
         super().__init__(origin)
         self.capabilities = Capabilities(writable=not origin.read_only)
         self._root = os.path.realpath(origin.location.prefix)
-        if os.path.lexists(self._root) and not os.path.isdir(self._root):
-            raise InvalidPathException(f"{self.url} is a file; a dataset is a folder")
+        there = self._root
+        while not os.path.lexists(there):
+            there = os.path.dirname(there)
+        if not os.path.isdir(there):
+            inside = "" if there == self._root else f", so {self.url} cannot lie in it"
+            raise InvalidPathException(f"{there} is a file{inside}; a dataset is a folder")
         self._folders: set[str] = set()
         self._links = True
 

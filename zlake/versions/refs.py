@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from typing import Final
 
 from zlake import limits
 from zlake.context import Context
 from zlake.errors import RefNotFoundError
 from zlake.format import decode, encode, paths
 from zlake.format.documents import Ref, Tag
-from zlake.format.names import ref_problem
+from zlake.format.names import is_id, ref_problem
 from zlake.storage.store import Lost, Store, Written
+
+_ID_LENGTH: Final = 26
 
 
 def next_ref(ref: Ref, commit: str | None, staged: str | None, context: Context) -> Ref:
@@ -107,4 +110,6 @@ def not_found(store: Store, name: str, kind: str) -> RefNotFoundError:
     known = [*branch_names(store), *tag_names(store)] if store.capabilities.listable else []
     near = difflib.get_close_matches(name, known, 3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; there are {known[:20]}" if known else ""
+    if is_id(name.lower().ljust(_ID_LENGTH, "a")) and kind != "branch":
+        hint += "; a commit is named by all 26 small letters and digits of its id"
     return RefNotFoundError(f"{store.url} has no {kind} {name!r:.300}{hint}")
