@@ -10,7 +10,7 @@ import pytest
 import zlake
 
 PACKAGE = Path(zlake.__file__).parent
-# zlake.testing pickles stores to test that they can be pickled; the import contract keeps the product from importing it.
+# zlake.testing pickles stores to test that they can be; the import contract keeps the product from importing it.
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE / "testing")
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

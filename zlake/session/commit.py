@@ -55,9 +55,7 @@ def _check_text(what: str, text: Any, most: int) -> None:
     except UnicodeEncodeError:
         raise CommitError(f"the {what} of a commit holds half a character: {text!r:.100} is no valid Unicode") from None
     if size > most:
-        raise CommitError(
-            f"the {what} of a commit has at most {most:,} bytes, not {size:,}; keep long text in ds.info"
-        )
+        raise CommitError(f"the {what} of a commit has at most {most:,} bytes, not {size:,}; keep long text in ds.info")
 
 
 def default_author() -> str:
