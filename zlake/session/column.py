@@ -276,6 +276,7 @@ class Column:
         """Return the rows as they are now, to read from."""
         found = self._view
         if found is None:
+            fork.check()
             with self.lock:
                 found = self._view
                 if found is None:

@@ -44,6 +44,7 @@ def alone(function: Callable[Concatenate[_S, _P], _T]) -> Callable[Concatenate[_
 
     @wraps(function)
     def locked(first: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        fork.check()  # before the lock, which a thread that a fork left behind may hold for ever
         with first.lock:
             return function(first, *args, **kwargs)
 
