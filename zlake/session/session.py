@@ -221,7 +221,6 @@ class Session:
             raise ReadOnlyModeError(
                 f"{self.store.url} is open read-only; load it with read_only=False, or set ds.read_only = False"
             )
-        fork.check()
         fork.check_script()
 
     def begin(self, *columns: Column) -> None:

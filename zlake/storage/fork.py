@@ -11,10 +11,12 @@ from zlake.errors import ForkError
 class _State:
     used = False
     broken = False
+    started = False  # whether this process is known to have got as far as its own work
 
 
 def _in_child() -> None:
     _State.broken = _State.used
+    _State.started = False
 
 
 if hasattr(os, "register_at_fork"):
@@ -45,9 +47,12 @@ def check_script() -> None:
     ForkError
         If that is so: the script would do again what it does at its top level, such as overwriting a dataset.
     """
+    if _State.started:
+        return
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None and getattr(processes.current_process(), "_inheriting", False):
         raise ForkError(
             "a worker process is importing this script again to find its functions, and the script writes to a dataset "
             "at its top level, which would be done twice; put what it does under: if __name__ == '__main__':"
         )
+    _State.started = True
