@@ -10,7 +10,7 @@ import pytest
 
 from zlake.errors import StorageUnavailableError, WriteStateUnknownError
 from zlake.storage import Lost, Request, Store, Written, open_store
-from zlake.testing import FaultStore, Operation, nth, on
+from zlake.testing import FaultStore, Operation, ProcessEnded, nth, on, since
 from zlake.testing.store_tests import StoreTests
 
 
@@ -123,3 +123,32 @@ for i in range(5):
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "set")], timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
     assert list(open_store(tmp_path / "set").list()) == kept
+
+
+def test_a_failure_from_one_operation_on(store):
+    store.fail(StorageUnavailableError("gone"), since(2), times=None)
+    store.create("a", b"1")
+    assert store.read("a") == b"1"
+    for _ in range(3):
+        with pytest.raises(StorageUnavailableError):
+            store.read("a")
+
+
+@pytest.mark.parametrize(("moment", "kept"), [("before", None), ("after", b"2")])
+def test_an_end_that_nothing_outlives(store, moment, kept):
+    store.create("a", b"1")
+    store.end(on("create"), moment=moment)
+    with pytest.raises(ProcessEnded):
+        store.start_create("b", b"2")
+    for call in (
+        lambda: store.create("c", b"3"),
+        lambda: store.read("a"),
+        lambda: store.delete("a"),
+        lambda: list(store.list()),
+    ):
+        with pytest.raises(ProcessEnded):
+            call()
+    assert not issubclass(ProcessEnded, Exception)
+    assert store.store.read("a") == b"1"
+    assert store.store.read("b") == kept
+    assert store.store.read("c") is None
