@@ -237,7 +237,8 @@ class Session:
             If a column was deleted.
         """
         self.check_writable()
-        self.recover()
+        if self._unsure is not None:
+            self.recover()
         if self.depth:
             if self.buffered >= self.context.flush_bytes:
                 self._flush_full()
@@ -384,11 +385,11 @@ class Session:
         CommitStateUnknownError
             The same one, if it still cannot be known.
         """
-        from zlake.session import align  # which needs the class
-
         error, held = self._unsure, self._held
         if error is None or self.head.branch is None:
             return None
+        from zlake.session import align  # which needs the class
+
         try:
             head = self.repository.landed(self.head.branch, error)
         except StorageError as cause:
