@@ -1,9 +1,11 @@
 # make demo         ingest, commit, train, read back: the whole path on real data
 # make test         the test suite; make test-slow adds nothing but the slow ones
+# make test-scale   the proofs (crashes, histories, writers, damage) with SCALE=10 times as many cases: about an hour
 # make lint         formatting, types, import layers
 # make bench        zlake beside its peers; make bench-peers installs the peers
 #
 # PYTHON=...        the interpreter that the environment is made of
+# SCALE=...         of make test-scale
 # PYTEST_ARGS=...   e.g. PYTEST_ARGS="tests/extents -k plan"
 # BENCH_ARGS=...    e.g. BENCH_ARGS="--only fixed --quick"
 
@@ -14,9 +16,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST_ARGS ?=
+SCALE ?= 10
 BENCH_ARGS ?=
 
-.PHONY: setup demo test test-slow lint format bench bench-peers clean
+.PHONY: setup demo test test-slow test-scale lint format bench bench-peers clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -40,6 +43,11 @@ test: $(READY)
 
 test-slow: $(READY)
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+# The proofs are the files that ask tests/scale.py for their counts.
+test-scale: $(READY)
+	@ZLAKE_SCALE=$(SCALE) $(BIN)/python -m pytest --timeout=7200 $(PYTEST_ARGS) \
+		$$(grep -rlE --include='test_*.py' 'tests\.scale' tests)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
