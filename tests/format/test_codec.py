@@ -61,7 +61,6 @@ def test_a_ref_is_small_and_flat() -> None:
         "staged": None,
         "sequence": 3,
         "write_id": KEY,
-        "previous": [],
     }
 
 

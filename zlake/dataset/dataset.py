@@ -11,8 +11,9 @@ import numpy as np
 
 from zlake.dataset import addressing, listing, reserved, show
 from zlake.dataset.info import Info
-from zlake.dataset.structure import Structure
+from zlake.dataset.maintained import Maintained
 from zlake.dataset.tensor import Tensor
+from zlake.dataset.versioned import Versioned
 from zlake.errors import (
     GroupInfoNotSupportedError,
     InvalidKeyTypeError,
@@ -23,11 +24,10 @@ from zlake.errors import (
     TensorDoesNotExistError,
 )
 from zlake.extents.selection import Selection
-from zlake.session import append, commit, update
-from zlake.session import verify as verifying
+from zlake.session import append, update
 
 
-class Dataset(Structure):
+class Dataset(Versioned, Maintained):
     """A versioned dataset of tensors; or a view of it: chosen rows, tensors, or one group.
 
     Made by `zlake.empty`, `zlake.load` and `zlake.dataset`. Views are made by indexing and share the dataset's state.
@@ -289,7 +289,7 @@ class Dataset(Structure):
             return range(self.max_len)
         return (self._rows,) if isinstance(self._rows, int) else self._rows.array().tolist()
 
-    # ------------------------------------------------------------ durability and versions
+    # ------------------------------------------------------------ durability
 
     def __enter__(self) -> Dataset:
         """Make everything in the block one flush (and one more whenever the buffer is full)."""
@@ -312,45 +312,6 @@ class Dataset(Structure):
         a `ConflictError`.
         """
         self._session.refresh(discard)
-
-    def commit(self, message: str | None = None, allow_empty: bool = False, author: str | None = None) -> str:
-        """Record the branch's staged state, with everything written so far, as a commit; return its id.
-
-        Raises
-        ------
-        EmptyCommitError
-            If nothing changed since the last commit and ``allow_empty`` is false.
-        ConflictError
-            If another writer changed the same rows; nothing is lost.
-        CommitStateUnknownError
-            If the storage stopped answering at the last step.
-        """
-        self._whole("commit")
-        return commit.commit(self._session, message or "", author, allow_empty)
-
-    @property
-    def commit_id(self) -> str | None:
-        """Id of the commit that this version is, or is based on; None before the first."""
-        return commit.commit_id(self._session)
-
-    @property
-    def branch(self) -> str | None:
-        """The branch that is open, or None at a past commit."""
-        return self._session.head.branch
-
-    @property
-    def has_head_changes(self) -> bool:
-        """Whether anything was written since the last commit."""
-        return commit.has_changes(self._session)
-
-    @property
-    def commits(self) -> list[dict[str, Any]]:
-        """The commits of this version, newest first: ``commit``, ``author``, ``time`` (UTC), ``message``."""
-        return commit.commits(self._session)
-
-    def log(self) -> None:
-        """Print the commits of this version, newest first."""
-        show.log(self._session)
 
     # ------------------------------------------------------------ the dataset as a whole
 
@@ -377,24 +338,6 @@ class Dataset(Structure):
     def meta(self) -> dict[str, Any]:
         """Format version, dataset id, version and the names of tensors and groups."""
         return listing.meta(self._session, self._group)
-
-    def size_approx(self) -> int:
-        """Return the stored bytes of this version's samples: of every object of the segments that its tensors lie in.
-
-        A segment counts once, and whole even where only some of its rows are left. Not counted are the documents of
-        versions and segments, a few kilobytes each. Rows that are not flushed count as they are in memory.
-        """
-        return listing.stored_bytes(self._columns())
-
-    def verify(self, deep: bool = True, progressbar: bool = False) -> Any:
-        """Check every object that this dataset's refs reach, with ``deep`` every checksum of every sample.
-
-        Returns
-        -------
-        Report
-            What was checked and what is damaged; true if nothing is.
-        """
-        return verifying.verify(self._session, deep, progressbar)
 
     def summary(self, force: bool = False) -> None:
         """Print the tensors with htype, shape, dtype and compression; ``force`` reads the shapes of all samples."""

@@ -58,7 +58,7 @@ class Root(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document"
     """Names of features that a reader must know to read this dataset."""
 
 
-class Ref(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="branch/1"):
+class Ref(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="document", tag="branch/1"):
     """A branch, ``refs/branches/<name>.json``: the only mutable object, replaced by compare-and-swap."""
 
     commit: Id | None
@@ -72,6 +72,8 @@ class Ref(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document",
     previous: Annotated[tuple[Id, ...], Meta(max_length=limits.REF_WRITES)] = ()
     """Write ids of the swaps before this one, newest first: a writer whose swap landed but was built upon before it
     could look still finds its own."""
+    deleted: bool = False
+    """A tombstone: the branch is gone, and can be restored to what it names until that is collected."""
 
 
 class Tag(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="tag/1"):
@@ -212,6 +214,8 @@ class CommitBrief(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     time: Seconds
     """Seconds since the epoch."""
     message: Message
+    generation: Count = 0
+    """As in the commit's own document."""
 
 
 class HistoryPage(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="history/1"):
@@ -251,7 +255,8 @@ class Snapshot(
     history: Id | None = None
     """Newest history page, of the ancestors before ``recent``."""
     generation: Count = 0
-    """Commits between the root of history and this one, counted along first parents; 1 for the first commit."""
+    """Of a commit: one more than the greatest generation of its parents, 1 for the first commit. Of a staged snapshot:
+    that of the commit it is staged on, 0 before the first."""
 
 
 class ExtentPageHead(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="extent-page/1"):

@@ -13,7 +13,12 @@ from zlake.versions.objects import Objects
 def brief(commit: Snapshot) -> CommitBrief:
     """Return a commit in brief."""
     return CommitBrief(
-        id=commit.id, parents=commit.parents, author=commit.author, time=commit.time, message=commit.message
+        id=commit.id,
+        parents=commit.parents,
+        author=commit.author,
+        time=commit.time,
+        message=commit.message,
+        generation=commit.generation,
     )
 
 
