@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zlake.context import Context
 from zlake.errors import EmptyCommitError
 from zlake.format.documents import Diff, Snapshot
@@ -25,8 +27,20 @@ def build_commit(
     message: str,
     author: str,
     allow_empty: bool,
+    merged: Sequence[Snapshot] = (),
 ) -> Proposal:
     """Return the commit of ``head`` with the changes.
+
+    Parameters
+    ----------
+    head, changes, draft, objects, context
+        As `zlake.versions.apply.apply` takes them.
+    message, author
+        What `log` shows.
+    allow_empty
+        Commit even if nothing changed.
+    merged
+        Commits that were merged into this one: its further parents.
 
     Raises
     ------
@@ -35,7 +49,7 @@ def build_commit(
     """
     base = head.snapshot
     if changes.is_empty:
-        if not allow_empty and head.ref.staged is None and head.ref.commit is not None:
+        if not allow_empty and not merged and head.ref.staged is None and head.ref.commit is not None:
             raise EmptyCommitError("there is nothing to commit; pass allow_empty=True to commit all the same")
         state = State(base.tensors, base.groups, base.info, base.diff if base.kind == "staged" else Diff())
     else:
@@ -45,7 +59,7 @@ def build_commit(
         id=context.new_id(),
         kind="commit",
         write_id=context.new_id(),
-        parents=() if head.ref.commit is None else (head.ref.commit,),
+        parents=(*(() if head.ref.commit is None else (head.ref.commit,)), *(commit.id for commit in merged)),
         time=context.clock(),
         author=author,
         message=message,
@@ -55,6 +69,6 @@ def build_commit(
         diff=state.diff,
         recent=recent,
         history=history,
-        generation=base.generation + 1,
+        generation=1 + max(commit.generation for commit in (base, *merged)),
     )
     return Proposal(snapshot, refs.next_ref(head.ref, snapshot.id, None, context))
