@@ -33,7 +33,7 @@ class _Attributes(Struct, Generic[T], frozen=True):
     zlake: T
 
 
-class _Array(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
+class Array(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
     """The array metadata of a page; all but the shape follows from the kind of page."""
 
     zarr_format: Literal[3]
@@ -48,11 +48,12 @@ class _Array(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
     dimension_names: list[str]
 
 
-_EXTENT_DECODER: Final = msgspec.json.Decoder(_Array[d.ExtentPageHead])
-_ID_DECODER: Final = msgspec.json.Decoder(_Array[d.IdPageHead])
+_EXTENT_DECODER: Final = msgspec.json.Decoder(Array[d.ExtentPageHead])
+_ID_DECODER: Final = msgspec.json.Decoder(Array[d.IdPageHead])
 EXTENTS: Final = ("int64", ("extent", "segment_start_count"))
 IDS: Final = ("uint64", ("run", "first_count"))
 """Data type and dimension names of the two kinds of pages."""
+_KINDS: Final[dict[type, tuple[str, tuple[str, str]]]] = {d.ExtentPageHead: EXTENTS, d.IdPageHead: IDS}
 
 
 def encode_chunk(values: npt.NDArray[Any]) -> tuple[bytes, str]:
@@ -101,8 +102,14 @@ def decode_array(kind: type[T], page_id: str, metadata: bytes, chunk: bytes, whe
     UnsupportedFormatError
         If the page is of a newer version.
     """
+    array, at = decode_head(kind, page_id, metadata, where), f"{where}/{CHUNK_KEY}"
+    dtype, _ = _KINDS[kind]
+    return array.attributes.zlake, _decode_chunk(chunk, array.attributes.zlake.chunk, array.shape, dtype, at)
+
+
+def decode_head(kind: type[T], page_id: str, metadata: bytes, where: str) -> Array[T]:
+    """Return the metadata of a page alone; raises as `decode_array`."""
     extents = kind is d.ExtentPageHead
-    dtype, names = EXTENTS if extents else IDS
     at = f"{where}/{METADATA_KEY}"
     if len(metadata) > limits.DOCUMENT_BYTES:
         raise CorruptObjectError(f"{at} has {len(metadata)} bytes; a document has at most {limits.DOCUMENT_BYTES}")
@@ -110,16 +117,15 @@ def decode_array(kind: type[T], page_id: str, metadata: bytes, chunk: bytes, whe
     try:
         check_bounds(metadata, limits.DOCUMENT_BYTES)
         check_version(metadata, ARRAY_PREFIX, str(kind.__struct_config__.tag), at)
-        array: _Array[T] = (_EXTENT_DECODER if extents else _ID_DECODER).decode(metadata)  # type: ignore[assignment]
-        _check_metadata(array, dtype, names)
+        array: Array[T] = (_EXTENT_DECODER if extents else _ID_DECODER).decode(metadata)  # type: ignore[assignment]
+        _check_metadata(array, *_KINDS[kind])
     except FormatError:
         raise
     except (ValueError, RecursionError) as error:
         raise CorruptObjectError(f"{at} breaks the format: {error}") from error
-    head: T = array.attributes.zlake
-    if head.id != page_id:
-        raise CorruptObjectError(f"{at} holds the page {head.id!r}")
-    return head, _decode_chunk(chunk, head.chunk, array.shape, dtype, f"{where}/{CHUNK_KEY}")
+    if array.attributes.zlake.id != page_id:
+        raise CorruptObjectError(f"{at} holds the page {array.attributes.zlake.id!r}")
+    return array
 
 
 def _decode_chunk(chunk: bytes, crc: str, shape: tuple[int, int], dtype: str, where: str) -> npt.NDArray[Any]:
@@ -142,7 +148,7 @@ def _decode_chunk(chunk: bytes, crc: str, shape: tuple[int, int], dtype: str, wh
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).reshape(shape).astype(dtype, copy=False)
 
 
-def _check_metadata(array: _Array[T], dtype: str, names: tuple[str, str]) -> None:
+def _check_metadata(array: Array[T], dtype: str, names: tuple[str, str]) -> None:
     """Check that the array is described exactly as pages of this kind are."""
     n, width = array.shape
     most, fields = (limits.PAGE_EXTENTS, 3) if dtype == "int64" else (limits.ID_PAGE_RUNS, 2)

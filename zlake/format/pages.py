@@ -22,6 +22,7 @@ from zlake.format.page_array import (
     METADATA_KEY,
     PAGE_KEYS,
     decode_array,
+    decode_head,
     encode_chunk,
     encode_head,
 )
@@ -30,6 +31,7 @@ from zlake.types import IdArray, IntArray
 __all__ = [
     "PAGE_KEYS",
     "decode_extent_page",
+    "decode_extent_segments",
     "decode_id_page",
     "encode_extent_page",
     "encode_id_page",
@@ -131,6 +133,18 @@ def decode_extent_page(
     except UnknownError as error:
         raise UnsupportedFormatError(f"{where}: {error}; upgrade zlake") from None
     return head.segments, extents
+
+
+def decode_extent_segments(page_id: str, metadata: bytes, *, where: str) -> tuple[d.SegmentTensor, ...]:
+    """Return the segment table of a page of extents from its document alone; parameters and errors as of the page."""
+    segments = decode_head(d.ExtentPageHead, page_id, metadata, where).attributes.zlake.segments
+    try:
+        check_segments(segments)
+    except BreachError as error:
+        raise CorruptObjectError(f"{where} breaks the format: {error}") from None
+    except UnknownError as error:
+        raise UnsupportedFormatError(f"{where}: {error}; upgrade zlake") from None
+    return segments
 
 
 def encode_id_page(page_id: str, runs: IdArray) -> list[tuple[str, bytes]]:

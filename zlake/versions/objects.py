@@ -74,11 +74,15 @@ class Objects:
 
     def _found(self, key: str, data: bytes | None) -> bytes:
         if data is None:
-            raise DatasetCorruptError(
-                f"{self.store.url}: the object {key!r} is missing, though the dataset names it; "
-                "restore it from a copy, or load an earlier commit"
-            )
+            raise self.missing(key)
         return data
+
+    def missing(self, key: str) -> DatasetCorruptError:
+        """Return the error that says that an object is missing which the dataset names."""
+        return DatasetCorruptError(
+            f"{self.store.url}: the object {key!r} is missing, though the dataset names it; "
+            "restore it from a copy, or load an earlier commit"
+        )
 
     def snapshot(self, snapshot_id: str) -> Snapshot:
         """Return a commit or staged snapshot.
@@ -103,7 +107,7 @@ class Objects:
             key = paths.snapshot_key(snapshot_id)
             data = self.store.read(key)
             if data is not None:
-                found = decode(Snapshot, data, where=self._where(key), expected_id=snapshot_id)
+                found = decode(Snapshot, data, where=self.where(key), expected_id=snapshot_id)
                 self.remember("snapshot", snapshot_id, found)
         return found
 
@@ -112,7 +116,7 @@ class Objects:
 
         def read(object_id: str) -> HistoryPage:
             key = paths.page_key(object_id)
-            return decode(HistoryPage, self._read(key), where=self._where(key), expected_id=object_id)
+            return decode(HistoryPage, self._read(key), where=self.where(key), expected_id=object_id)
 
         return self._get("history", page_id, read)
 
@@ -121,7 +125,7 @@ class Objects:
 
         def read(page_id: str) -> dict[str, Any]:
             key = paths.page_key(page_id)
-            return decode(InfoObject, self._read(key), where=self._where(key), expected_id=page_id).value
+            return decode(InfoObject, self._read(key), where=self.where(key), expected_id=page_id).value
 
         return self._get("info", object_id, read)
 
@@ -130,7 +134,7 @@ class Objects:
 
         def read(object_id: str) -> Runs:
             metadata, chunk = self._read_pages([object_id])[0]
-            where = self._where(paths.page_prefix(object_id).rstrip("/"))
+            where = self.where(paths.page_prefix(object_id).rstrip("/"))
             runs = pages.decode_id_page(object_id, metadata, chunk, where=where)
             return np.stack((runs[:, 0], runs[:, 0] + (runs[:, 1] - np.uint64(1))), axis=1)
 
@@ -141,7 +145,7 @@ class Objects:
         found = {page_id: self.recall("extents", page_id) for page_id in page_ids}
         missing = [page_id for page_id, page in found.items() if page is None]
         for page_id, (metadata, chunk) in zip(missing, self._read_pages(missing), strict=True):
-            where = self._where(paths.page_prefix(page_id).rstrip("/"))
+            where = self.where(paths.page_prefix(page_id).rstrip("/"))
             segments, table = pages.decode_extent_page(page_id, metadata, chunk, where=where)
             found[page_id] = (segments, to_map(table))
             self.remember("extents", page_id, found[page_id])
@@ -155,7 +159,8 @@ class Objects:
         data = [self._found(key, value) for key, value in zip(keys, values, strict=True)]
         return list(zip(data[::2], data[1::2], strict=True))
 
-    def _where(self, key: str) -> str:
+    def where(self, key: str) -> str:
+        """Return the URL of an object, for messages."""
         return f"{self.store.url.rstrip('/')}/{key}"
 
 
