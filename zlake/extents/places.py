@@ -1,0 +1,85 @@
+"""Where the rows of one extent map are in another one, told by their places: segment, and row in it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zlake.extents.map import ExtentMap
+from zlake.types import IntArray
+
+
+def find_rows(extents: ExtentMap, segment: IntArray, row: IntArray) -> IntArray:
+    """Return which rows of a map lie at these places.
+
+    Parameters
+    ----------
+    extents
+        A map in which no place comes twice.
+    segment, row
+        Places: segments of the map's table, and rows in them, ``(n,) int64`` each.
+
+    Returns
+    -------
+    ndarray
+        Rows of the map, ``(n,) int64``; -1 where no row lies at that place.
+    """
+    if not extents.n_extents or not len(segment):
+        return np.full(len(segment), -1, np.int64)
+    order, keys, base = _index(extents)
+    inside = segment < len(base) - 1
+    number = np.where(inside, segment, 0)
+    size = base[1:] - base[:-1]
+    inside &= row < size[number]
+    key = base[number] + row
+    at = order[np.maximum(np.searchsorted(keys, key, side="right") - 1, 0)]
+    offset = row - extents.start[at]
+    inside &= (extents.segment[at] == segment) & (offset >= 0) & (offset < extents.count[at])
+    return np.where(inside, extents.ends[at] - extents.count[at] + offset, -1)
+
+
+def subtract(a: ExtentMap, b: ExtentMap) -> tuple[ExtentMap, IntArray]:
+    """Return the rows of ``a`` whose places ``b`` does not name: their map, in order, and which rows of ``a`` they are.
+
+    Works on extents, and looks at single rows only where the two maps differ. Both use one segment table, and no place
+    comes twice in one of them.
+    """
+    if not a.n_extents:
+        return a, np.empty(0, np.int64)
+    if not b.n_extents:
+        return a, np.arange(a.length)
+    order, _, base = _index(b)
+    size = np.zeros(max(int(a.segment.max()) + 1, len(base) - 1), np.int64)
+    size[: len(base) - 1] = base[1:] - base[:-1]
+    np.maximum.at(size, a.segment, a.start + a.count)
+    base = np.append(0, np.cumsum(size))
+    # the extents of `b` as intervals on one line of all places, and the gaps between them, cut out of those of `a`
+    low = base[b.segment[order]] + b.start[order]
+    high = low + b.count[order]
+    gap_low = np.append(0, high)
+    gap_high = np.append(low, base[-1])
+    mine = base[a.segment] + a.start
+    end = mine + a.count
+    first = np.searchsorted(gap_high, mine, side="right")
+    last = np.searchsorted(gap_low, end, side="left")
+    pieces = np.maximum(last - first, 0)
+    which = np.repeat(np.arange(a.n_extents), pieces)
+    gap = np.arange(len(which)) - np.repeat(pieces.cumsum() - pieces, pieces) + np.repeat(first, pieces)
+    begin = np.maximum(mine[which], gap_low[gap])
+    count = np.minimum(end[which], gap_high[gap]) - begin
+    some = count > 0
+    which, begin, count = which[some], begin[some], count[some]
+    left = ExtentMap.normalized(a.segment[which], begin - base[a.segment[which]], count)
+    row = (a.ends - a.count)[which] + begin - mine[which]
+    total = count.cumsum()
+    rows = np.arange(left.length) + np.repeat(row - (total - count), count)
+    return left, rows
+
+
+def _index(extents: ExtentMap) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the extents ordered by place, their places as single numbers, and the number where each segment begins."""
+    size = np.zeros(int(extents.segment.max()) + 1, np.int64)
+    np.maximum.at(size, extents.segment, extents.start + extents.count)
+    base = np.append(0, np.cumsum(size))
+    keys = base[extents.segment] + extents.start
+    order = np.argsort(keys, kind="stable")
+    return order, keys[order], base
