@@ -54,6 +54,11 @@ PAGE_TABLE_BYTES: Final = 768 * KIB
 ID_PAGE_RUNS: Final = 16 * 1024 * 1024
 """Runs of sample ids in one page."""
 
+GC_MARK_IDS: Final = 20_000
+"""Ids in one mark of a collector of garbage."""
+MAX_LEASE_SECONDS: Final = 30 * 86_400
+"""How long a lease that is not renewed can hold."""
+
 # What a reader believes.
 MAX_NDIM: Final = 31
 MAX_CHUNK_ELEMENTS: Final = 1024 * MIB
@@ -68,10 +73,18 @@ MAX_TENSORS: Final = 4096
 MAX_DECODED_SAMPLE_BYTES: Final = 4096 * MIB
 """A sample whose header claims more than this is refused before it is decoded."""
 
+# How long what nothing names any longer stays.
+GC_GRACE_SECONDS: Final = 7 * 86_400
+"""For how long a collector keeps what is unreachable, by the storage's clock, unless told otherwise."""
+GC_SWEEP_SECONDS: Final = 3600
+"""A collector that wrote its note longer ago than this is dead: it stops itself, and looks again, after half of it."""
+
 # What a process spends.
 CACHE_BYTES: Final = 512 * MIB
 DISK_CACHE_BYTES: Final = 4096 * MIB
 READS_IN_FLIGHT: Final = 64
 WRITES_IN_FLIGHT: Final = 16
+COPY_BYTES_IN_FLIGHT: Final = 256 * MIB
+"""Bytes of objects on their way from one storage to another, in memory at once."""
 WRITE_BYTES_IN_FLIGHT: Final = 96 * MIB
 """Bytes of one segment that are being written at once; the shard being encoded comes on top."""

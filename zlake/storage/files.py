@@ -59,6 +59,50 @@ def create(path: str, value: Buffer, *, durable: bool) -> bool:
     return True
 
 
+def link(source: str, path: str, *, durable: bool) -> bool:
+    """Atomic: give a file a second name unless the path exists; return whether it was given.
+
+    The file counts as written now, under all its names: a collector of garbage goes by the age of files, and the new
+    name must not look old.
+
+    Raises
+    ------
+    LinksUnsupportedError
+        If these two places cannot share the file, or the file may not be touched; nothing was changed.
+    FileNotFoundError
+        If there is no such file.
+    OSError
+        What the operating system said.
+    """
+    try:
+        descriptor = os.open(source, _READ_FLAGS)
+        try:
+            os.utime(descriptor)
+            if durable:  # its writer may not have asked for that
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _no_links(error, path) from error
+    folder, made = os.path.dirname(path), tuple[str, ...]()
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            os.link(source, path, follow_symlinks=False)
+            break
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            if not left or not os.path.lexists(source):
+                raise
+            made = (*made, *_make_folders(folder))
+        except OSError as error:
+            raise _no_links(error, path) from error
+    if durable:
+        for directory in (folder, *made):
+            sync_folder(directory)
+    return True
+
+
 def read(path: str, start: int = 0, stop: int | None = None) -> bytes | None:
     """Return bytes of a file, None if there is none; symbolic links are not followed, they raise ``ELOOP``."""
     try:
@@ -150,6 +194,13 @@ def _write(descriptor: int, value: Buffer) -> None:
     left = memoryview(value).cast("B") if not isinstance(value, bytes) else memoryview(value)
     while left:
         left = left[os.write(descriptor, left) :]
+
+
+def _no_links(error: OSError, path: str) -> OSError:
+    """Return what to raise for an error at a link: most mean that it takes a copy."""
+    if error.errno in _NO_LINKS or error.errno in (errno.EACCES, errno.EROFS):
+        return LinksUnsupportedError(error.errno, os.strerror(error.errno), path)
+    return error
 
 
 def _publish(descriptor: int, name: str, path: str) -> bool:

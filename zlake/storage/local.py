@@ -44,7 +44,7 @@ class LocalStore(TensorStoreStore):
 
     def __init__(self, origin: Origin) -> None:
         super().__init__(origin)
-        self.capabilities = Capabilities(writable=not origin.read_only)
+        self.capabilities = Capabilities(writable=not origin.read_only, files=True)
         self._root = os.path.realpath(origin.location.prefix)
         there = self._root
         while not os.path.lexists(there):
@@ -125,6 +125,17 @@ class LocalStore(TensorStoreStore):
     def _create_without_links(self, key: str, value: Buffer) -> Written | Lost:
         outcome = kv.start_write(self.kv, self.url, key, value, kv.ABSENT).result()
         return Written(_generation(value)) if isinstance(outcome, Written) else outcome
+
+    def link(self, key: str, path: str) -> bool | None:
+        self._check_write(key)
+        target = self._path(key)
+        try:
+            won = files.link(path, target, durable=self.origin.context.durable)
+            return won or os.path.getsize(path) == os.lstat(target).st_size
+        except (files.LinksUnsupportedError, FileNotFoundError):
+            return None
+        except OSError as error:
+            raise failure.translate(error, action="write", url=self.url, key=key) from error
 
     def swap(self, key: str, value: Buffer, generation: bytes) -> Written | Lost:
         self._check_write(key)

@@ -67,12 +67,15 @@ class Capabilities:
         Keys can be listed.
     shared
         Other processes can see the objects (false for ``mem://``).
+    files
+        Objects are local files where they lie, so that `Store.local_path` costs nothing.
     """
 
     writable: bool = True
     conditional: bool = True
     listable: bool = True
     shared: bool = True
+    files: bool = False
 
 
 class Store(ABC):
@@ -126,6 +129,19 @@ class Store(ABC):
         from zlake.storage.batch import create_many
 
         create_many(self, items)
+
+    def link(self, key: str, path: str) -> bool | None:
+        """Atomic and durable: create the object as another name of a local file, without moving bytes.
+
+        Only for files that never change: whoever wrote into one of them would change them all.
+
+        Returns
+        -------
+        bool or None
+            Whether the object is there, with the size of the file; false if another one is. None if this storage
+            cannot do it with this file, which then has to be read and created.
+        """
+        return None
 
     @abstractmethod
     def swap(self, key: str, value: Buffer, generation: bytes) -> Written | Lost:

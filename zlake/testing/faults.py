@@ -212,6 +212,11 @@ class FaultStore(Store):
             return _Done(None, error)
         return self.store.start_create(key, value)
 
+    def link(self, key: str, path: str) -> bool | None:
+        if not self.store.capabilities.files:
+            return self.store.link(key, path)
+        return self._run(self.recorder.begin("link", key), lambda: self.store.link(key, path))
+
     def swap(self, key: str, value: Buffer, generation: bytes) -> Written | Lost:
         operation = self.recorder.begin("swap", key, size=len(value))
         return self._run(operation, lambda: self.store.swap(key, value, generation))

@@ -10,6 +10,7 @@ OPERATIONS = (
     "read",
     "read_versioned",
     "create",
+    "link",
     "swap",
     "delete",
     "list",

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,7 +115,7 @@ class StoreReadTests:
             lambda key: store.swap(key, b"x", b"g"),
             store.delete,
             store.local_path,
-        )
+        ) + ((lambda key: store.link(key, __file__),) if store.capabilities.files else ())
         for key in BAD_KEYS:
             for operation in operations:
                 with pytest.raises(InvalidKeyError):
@@ -185,6 +186,16 @@ class StoreWriteTests:
         with pytest.raises(ObjectExistsError, match="'m/3'"):
             store.create_many((f"m/{i}", b"mine") for i in range(5))
         assert store.read("m/3") == b"other"
+
+    def test_a_link_is_the_object_or_nothing(self, store: Store, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"bytes of a file")
+        linked = store.link("linked/a", str(tmp_path / "file"))
+        assert linked is (True if store.capabilities.files else None)
+        assert store.read("linked/a") == (b"bytes of a file" if linked else None)
+        store.create("other", b"something else")
+        assert store.link("other", str(tmp_path / "file")) is (False if linked else None)
+        assert store.read("other") == b"something else"
+        assert store.link("linked/b", str(tmp_path / "none")) is None
 
     def test_swap_replaces_one_generation(self, store: Store) -> None:
         store.create("ref", b"one")
