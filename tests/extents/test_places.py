@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zlake.errors import CorruptObjectError
 from zlake.extents.map import EMPTY, ExtentMap
 from zlake.extents.places import find_rows, subtract
 
@@ -46,3 +48,42 @@ def test_long_extents_are_cut_not_walked() -> None:
     left, rows = subtract(holed, whole)
     assert (list(left.runs()), rows.tolist()) == ([(2, 0, 2)], [10**6, 10**6 + 1])
     assert find_rows(whole, np.array([0, 1]), np.array([10**9 - 1, 4])).tolist() == [10**9 - 1, 10**9 + 4]
+
+
+RUNS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12), st.integers(1, 6)), max_size=8)
+
+
+@given(RUNS, RUNS)
+def test_maps_that_name_places_twice_differ_by_place_too(a_runs: list, b_runs: list) -> None:
+    a, b = ExtentMap.from_runs(a_runs), ExtentMap.from_runs(b_runs)
+    left, rows = subtract(a, b)
+    there = {(segment, start + i) for segment, start, count in b.runs() for i in range(count)}
+    mine = [(segment, start + i) for segment, start, count in a.runs() for i in range(count)]
+    expected = [(row, place) for row, place in enumerate(mine) if place not in there]
+    assert rows.tolist() == [row for row, _ in expected]
+    assert left == to_map([place for _, place in expected])
+
+
+def test_shared_rows_are_not_spread_out() -> None:
+    """Ten rows changed among 2**50: anything that takes a byte for a row would not fit in memory."""
+    many = 2**50
+    a = ExtentMap.from_runs([(0, 0, many)])
+    b = ExtentMap.from_runs(
+        [
+            *((i % 2, i * 500 if i % 2 == 0 else i // 2, 999 if i % 2 == 0 else 1) for i in range(20)),
+            (0, 10_000, many - 10_000),
+        ]
+    )
+    left, rows = subtract(a, b)
+    assert rows.tolist() == [i * 1000 + 999 for i in range(10)]
+    assert left == to_map([(0, i * 1000 + 999) for i in range(10)])
+    left, rows = subtract(b, a)
+    assert rows.tolist() == [i * 1000 + 999 for i in range(10)]
+    assert left == to_map([(1, i) for i in range(10)])
+    assert find_rows(b, np.array([0, 1]), np.array([many - 1, 3])).tolist() == [many - 1, 3999]
+
+
+def test_segments_that_cannot_be_are_refused() -> None:
+    huge = ExtentMap.from_runs((i, 0, 2**53 - 1) for i in range(1024))
+    with pytest.raises(CorruptObjectError, match="more than"):
+        subtract(huge, ExtentMap.from_runs([(0, 0, 1)]))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
+from zlake.errors import CorruptObjectError
 from zlake.extents.map import ExtentMap
 from zlake.types import IntArray
+
+_MOST_PLACES: Final = 2**62
 
 
 def find_rows(extents: ExtentMap, segment: IntArray, row: IntArray) -> IntArray:
@@ -22,6 +27,11 @@ def find_rows(extents: ExtentMap, segment: IntArray, row: IntArray) -> IntArray:
     -------
     ndarray
         Rows of the map, ``(n,) int64``; -1 where no row lies at that place.
+
+    Raises
+    ------
+    CorruptObjectError
+        If the segments are said to hold more rows than there can be.
     """
     if not extents.n_extents or not len(segment):
         return np.full(len(segment), -1, np.int64)
@@ -40,8 +50,12 @@ def find_rows(extents: ExtentMap, segment: IntArray, row: IntArray) -> IntArray:
 def subtract(a: ExtentMap, b: ExtentMap) -> tuple[ExtentMap, IntArray]:
     """Return the rows of ``a`` whose places ``b`` does not name: their map, in order, and which rows of ``a`` they are.
 
-    Works on extents, and looks at single rows only where the two maps differ. Both use one segment table, and no place
-    comes twice in one of them.
+    Works on extents, and looks at single rows only where the two maps differ. Both use one segment table.
+
+    Raises
+    ------
+    CorruptObjectError
+        If the segments are said to hold more rows than there can be.
     """
     if not a.n_extents:
         return a, np.empty(0, np.int64)
@@ -51,10 +65,10 @@ def subtract(a: ExtentMap, b: ExtentMap) -> tuple[ExtentMap, IntArray]:
     size = np.zeros(max(int(a.segment.max()) + 1, len(base) - 1), np.int64)
     size[: len(base) - 1] = base[1:] - base[:-1]
     np.maximum.at(size, a.segment, a.start + a.count)
-    base = np.append(0, np.cumsum(size))
+    base = _line(size)
     # the extents of `b` as intervals on one line of all places, and the gaps between them, cut out of those of `a`
     low = base[b.segment[order]] + b.start[order]
-    high = low + b.count[order]
+    high = np.maximum.accumulate(low + b.count[order])  # a map that lies may name a place twice
     gap_low = np.append(0, high)
     gap_high = np.append(low, base[-1])
     mine = base[a.segment] + a.start
@@ -79,7 +93,14 @@ def _index(extents: ExtentMap) -> tuple[IntArray, IntArray, IntArray]:
     """Return the extents ordered by place, their places as single numbers, and the number where each segment begins."""
     size = np.zeros(int(extents.segment.max()) + 1, np.int64)
     np.maximum.at(size, extents.segment, extents.start + extents.count)
-    base = np.append(0, np.cumsum(size))
+    base = _line(size)
     keys = base[extents.segment] + extents.start
     order = np.argsort(keys, kind="stable")
     return order, keys[order], base
+
+
+def _line(size: IntArray) -> IntArray:
+    """Return where each segment begins if all their rows stand in one line, and where the line ends."""
+    if float(size.sum(dtype=np.float64)) > _MOST_PLACES:
+        raise CorruptObjectError(f"the extents of a tensor name segments of more than {_MOST_PLACES} rows together")
+    return np.append(0, np.cumsum(size))

@@ -56,13 +56,21 @@ def to_ids(runs: Runs) -> IdArray:
     return np.repeat(runs[:, 0], sizes) + inside.astype(np.uint64)
 
 
-def union(a: Runs, b: Runs) -> Runs:
-    """Return the ids that are in either set."""
-    if not len(a):
-        return b
-    if not len(b):
-        return a
-    both = np.concatenate((a, b))
+def contains(runs: Runs, ids: IdArray) -> npt.NDArray[np.bool_]:
+    """Return for each id whether it is in the set, ``(n,) bool``."""
+    if not len(runs):
+        return np.zeros(len(ids), bool)
+    at = np.minimum(np.searchsorted(runs[:, 1], ids), len(runs) - 1)
+    found: npt.NDArray[np.bool_] = (runs[at, 0] <= ids) & (ids <= runs[at, 1])
+    return found
+
+
+def union(*sets: Runs) -> Runs:
+    """Return the ids that are in any of the sets."""
+    filled = [runs for runs in sets if len(runs)]
+    if len(filled) < 2:
+        return filled[0] if filled else EMPTY
+    both = np.concatenate(filled)
     both = both[np.argsort(both[:, 0], kind="stable")]
     reach = np.maximum.accumulate(both[:, 1])
     heads = np.empty(len(both), bool)

@@ -111,6 +111,19 @@ class Objects:
                 self.remember("snapshot", snapshot_id, found)
         return found
 
+    def snapshots(self, snapshot_ids: Sequence[str]) -> list[Snapshot]:
+        """Return snapshots, reading those that are not in memory all at once; raises as `snapshot`.
+
+        What is read is not kept in memory: there may be many of them.
+        """
+        found = {snapshot_id: self.recall("snapshot", snapshot_id) for snapshot_id in snapshot_ids}
+        missing = {paths.snapshot_key(each): each for each, snapshot in found.items() if snapshot is None}
+        if missing:
+            values = self.store.read_many([Request(key) for key in missing])
+            for (key, each), data in zip(missing.items(), values, strict=True):
+                found[each] = decode(Snapshot, self._found(key, data), where=self.where(key), expected_id=each)
+        return [found[snapshot_id] for snapshot_id in snapshot_ids]
+
     def history(self, page_id: str) -> HistoryPage:
         """Return a page of history; raises as `snapshot`."""
 
