@@ -14,11 +14,6 @@ from zlake.storage.transfer import Moved, sizes
 from zlake.testing import FaultStore, ProcessEnded, nth, on
 
 OBJECTS = {"segments/a/c.0": b"one" * 1000, "segments/a/zarr.json": b"{}", "pages/b/zarr.json": b"", "commits/c": b"4"}
-    "segments/a/x/c.0": b"one" * 1000,
-    "segments/a/zarr.json": b"{}",
-    "pages/b/zarr.json": b"",
-    "commits/c": b"4",
-}
 
 
 def memory():
