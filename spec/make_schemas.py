@@ -32,6 +32,9 @@ FILES: dict[str, type[msgspec.Struct]] = {
     "snapshot": d.Snapshot,
     "history": d.HistoryPage,
     "info": d.InfoObject,
+    "lease": d.Lease,
+    "gc-mark": d.GcMark,
+    "gc-sweep": d.GcSweep,
     "extent-page": d.ExtentPageHead,
     "id-page": d.IdPageHead,
 }
@@ -63,7 +66,7 @@ def document_schema(name: str, kind: type[msgspec.Struct]) -> Schema:
     tighten(definitions)
     sealed: Schema = {"crc32c": CRC, "zlake": reference}
     top = heading(name, kind.__doc__ or "")
-    if name in ("branch", "tag"):
+    if name in ("branch", "tag", "lease", "gc-mark", "gc-sweep"):
         top |= {"properties": sealed, "required": list(sealed), "additionalProperties": False}
     else:
         paged = name in ("extent-page", "id-page")
@@ -106,6 +109,7 @@ def tighten(definitions: dict[str, Schema]) -> None:
         "TensorState": _tensor,
         "Diff": _diff,
         "CommitBrief": _brief,
+        "GcMark": _mark,
         "Snapshot": _snapshot,
     }
     for title, definition in definitions.items():
@@ -149,6 +153,11 @@ def _diff(_: Schema, fields: Schema) -> None:
 
 def _brief(_: Schema, fields: Schema) -> None:
     fields["parents"]["uniqueItems"] = True
+
+
+def _mark(_: Schema, fields: Schema) -> None:
+    for field in ("commits", "pages", "segments"):
+        fields[field] |= {"uniqueItems": True, "maxItems": limits.GC_MARK_IDS}
 
 
 def _snapshot(definition: Schema, fields: Schema) -> None:

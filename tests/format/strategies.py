@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from zlake import limits
 from zlake.format import documents as d
 
 SMALL = st.integers(1, 9)
@@ -172,7 +173,20 @@ history_pages = st.builds(
     previous=st.none() | ids,
 )
 info_objects = st.builds(d.InfoObject, id=ids, value=dictionaries)
-documents = st.one_of(roots, refs, tags, snapshots(), history_pages, info_objects)
+leases = st.builds(
+    d.Lease,
+    id=ids,
+    number=COUNTS,
+    snapshot=st.none() | ids,
+    seconds=st.integers(1, limits.MAX_LEASE_SECONDS),
+    writing=st.booleans(),
+)
+several = st.lists(ids, max_size=3, unique=True).map(tuple)
+marks = st.builds(d.GcMark, id=ids, commits=several, pages=several, segments=several).filter(
+    lambda mark: bool(mark.commits or mark.pages or mark.segments)
+)
+sweeps = st.builds(d.GcSweep, id=ids)
+documents = st.one_of(roots, refs, tags, snapshots(), history_pages, info_objects, leases, marks, sweeps)
 
 
 def example_snapshot() -> d.Snapshot:

@@ -38,7 +38,12 @@ def brief(**changes: Any) -> d.CommitBrief:
     return replace(SNAPSHOT.recent[0], **changes)
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[d.Document, str]] = {
+    "empty mark": (d.GcMark(ID), "1 to 20000 ids, not 0"),
+    "mark with an id twice": (d.GcMark(ID, pages=(ID, ID)), "pages: .* appears twice"),
+    "mark of too many": (d.GcMark(ID, pages=(ID,) * 20_001), "1 to 20000 ids, not 20001"),
+    "lease for ever": (d.Lease(ID, 0, None, limits.MAX_LEASE_SECONDS + 1), "<= 2592000"),
+    "lease for no time": (d.Lease(ID, 0, None, 0), ">= 1"),
     "rows do not add up": (with_tensor(length=150), "length: it says 150 rows, but the extents hold 151"),
     "segment not in the table": (with_table(extents=(d.Extent(3, 0, 151),)), "segment 3 is not in a table of 3"),
     "rows not in the segment": (
@@ -94,8 +99,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("broken", "why"), BROKEN.values(), ids=BROKEN)
-def test_what_breaks_a_rule_is_not_written(broken: d.Snapshot, why: str) -> None:
-    with pytest.raises(FormatError, match=f"this snapshot cannot be written: .*{why}"):
+def test_what_breaks_a_rule_is_not_written(broken: d.Document, why: str) -> None:
+    with pytest.raises(FormatError, match=f"this {type(broken).__name__.lower()} cannot be written: .*{why}"):
         encode(broken)
 
 

@@ -21,6 +21,9 @@ EXAMPLES: list[d.Document] = [
     example_snapshot(),
     d.HistoryPage(ID, commits=(d.CommitBrief(ID, (), "Ada", 1.7e9, "first"),), previous=None),
     d.InfoObject(ID, {"class_names": ["cat", "dog"], "n": 2}),
+    d.Lease(ID, 3, snapshot=to_id(b"s" * 16), seconds=60, writing=True),
+    d.GcMark(ID, commits=(ID,), segments=(ID, to_id(b"s" * 16))),
+    d.GcSweep(ID),
 ]
 
 TOKENS = [b"", b"0", b"-1", b"[", b"]}", b'"', b",", b"null", b"1e5", b"\xff", b"\\u0000"]

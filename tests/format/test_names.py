@@ -130,3 +130,46 @@ def test_a_name_of_the_wrong_type_is_refused_by_its_type() -> None:
         with pytest.raises(FormatError, match="is not an id"):
             check_id(bad)
     assert name_problem("a") == ""
+
+
+def test_keys_of_leases_and_collectors() -> None:
+    assert paths.lease_key(ID, 12) == f"leases/{ID}/12.json"
+    assert paths.mark_key(ID) == f"gc/marks/{ID}.json"
+    assert paths.sweep_key(ID) == f"gc/sweeps/{ID}.json"
+    assert paths.lease_of(paths.lease_key(ID, 12)) == (ID, 12)
+    for key in (f"leases/{ID}/01.json", f"leases/{ID}/-1.json", f"leases/{ID}/1", f"leases/{ID[1:]}/1.json"):
+        assert paths.lease_of(key) is None
+        assert not paths.is_dataset_key(key)
+    for key in (paths.lease_key(ID, 0), paths.mark_key(ID), paths.sweep_key(ID)):
+        check_key(key)
+        assert paths.is_dataset_key(key)
+        assert paths.owner_of(key) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "folder"),
+    [
+        (f"commits/{ID}/zarr.json", "commits/"),
+        (f"pages/{ID}/zarr.json", "pages/"),
+        (f"pages/{ID}/c.0.0", "pages/"),
+        (f"segments/{ID}/zarr.json", "segments/"),
+        (f"segments/{ID}/{ID}/zarr.json", "segments/"),
+        (f"segments/{ID}/{ID}/values-data/zarr.json", "segments/"),
+        (f"segments/{ID}/{ID}/values-data/c.0.12.3", "segments/"),
+        (f"segments/{ID}/{ID}/ids/c.0", "segments/"),
+        (f"commits/{ID}/zarr.json~", None),
+        (f"commits/{ID}/notes/zarr.json", None),
+        (f"commits/{ID[1:]}/zarr.json", None),
+        (f"commits/{ID}", None),
+        (f"pages/{ID}/c.0.0.0", None),
+        (f"segments/{ID}/.DS_Store", None),
+        (f"segments/{ID}/readme.txt", None),
+        (f"segments/{ID}/{ID}/values-data/c.x", None),
+        (f"segments/{ID}/{ID}/values-data/more/c.0", None),
+        (f"views/{ID}/zarr.json", None),
+        (f"other/{ID}/zarr.json", None),
+        ("zarr.json", None),
+    ],
+)
+def test_what_a_key_belongs_to(key: str, folder: str | None) -> None:
+    assert paths.owner_of(key) == (None if folder is None else (folder, ID))

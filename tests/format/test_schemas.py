@@ -27,6 +27,9 @@ KIND_NAMES = {
     d.Snapshot: "snapshot",
     d.HistoryPage: "history",
     d.InfoObject: "info",
+    d.Lease: "lease",
+    d.GcMark: "gc-mark",
+    d.GcSweep: "gc-sweep",
 }
 
 

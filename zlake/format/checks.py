@@ -68,6 +68,16 @@ def check_history(page: d.HistoryPage) -> None:
     _check_briefs(page.commits, "commits")
 
 
+def check_mark(mark: d.GcMark) -> None:
+    """Check that a mark names something, each thing once, and not too much."""
+    ids = {"commits": mark.commits, "pages": mark.pages, "segments": mark.segments}
+    total = sum(map(len, ids.values()))
+    if not 1 <= total <= limits.GC_MARK_IDS:
+        raise BreachError(f"commits: a mark names 1 to {limits.GC_MARK_IDS} ids, not {total}")
+    for field, values in ids.items():
+        _distinct(values, field)
+
+
 def check_tensor(tensor: d.TensorState) -> None:
     """Check one tensor: its schema, and that its extents add up."""
     if tensor.dtype is not None and tensor.dtype not in d.DTYPES:
@@ -229,4 +239,9 @@ def _distinct(values: Sequence[str], where: str) -> None:
         seen.add(value)
 
 
-_CHECKS: dict[type, Any] = {d.Root: check_root, d.Snapshot: check_snapshot, d.HistoryPage: check_history}
+_CHECKS: dict[type, Any] = {
+    d.Root: check_root,
+    d.Snapshot: check_snapshot,
+    d.HistoryPage: check_history,
+    d.GcMark: check_mark,
+}

@@ -74,6 +74,11 @@ class Ref(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, t
     could look still finds its own."""
     deleted: bool = False
     """A tombstone: the branch is gone, and can be restored to what it names until that is collected."""
+    dropped: Count = 0
+    """``sequence`` of the last swap that dropped what was staged: a writer that knew it learns that it is gone."""
+    restarted: Count = 0
+    """``sequence`` of the last swap that put the branch elsewhere in history: made anew where it had been deleted, or
+    forced. A writer that knew it before must not go on."""
 
 
 class Tag(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="tag/1"):
@@ -278,4 +283,41 @@ class IdPageHead(Struct, frozen=True, forbid_unknown_fields=True, tag_field="doc
     count: Positive
 
 
-Document = Root | Ref | Tag | Snapshot | HistoryPage | InfoObject
+class Lease(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="document", tag="lease/1"):
+    """One of the documents of a lease, ``leases/<id>/<number>.json``: somebody needs what refs no longer name.
+
+    It holds as long as the storage's clock is less than ``seconds`` behind the newest of its documents.
+    """
+
+    id: Id
+    number: Count
+    """0 of the first document, one more with each renewal."""
+    snapshot: Id | None
+    """Snapshot to keep, with all that it reaches; of the newest document alone."""
+    seconds: Annotated[int, Meta(ge=1, le=limits.MAX_LEASE_SECONDS)]
+    writing: bool = False
+    """Whether the holder may have written objects that nothing names yet: whatever was written since the lease was
+    taken is kept as well."""
+
+
+class GcMark(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="document", tag="gc-mark/1"
+):
+    """What a collector found unreachable, ``gc/marks/<id>.json``: deleted if it still is a grace period later."""
+
+    id: Id
+    commits: tuple[Id, ...] = ()
+    """Snapshots, ``commits/<id>/``."""
+    pages: tuple[Id, ...] = ()
+    """Pages, ``pages/<id>/``."""
+    segments: tuple[Id, ...] = ()
+    """Segments, ``segments/<id>/``."""
+
+
+class GcSweep(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="gc-sweep/1"):
+    """A collector deletes, ``gc/sweeps/<id>.json``: written before it reads the refs, gone when it is done."""
+
+    id: Id
+
+
+Document = Root | Ref | Tag | Snapshot | HistoryPage | InfoObject | Lease | GcMark | GcSweep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from zlake.format.names import check_id, check_ref_name, is_id, ref_problem
@@ -12,6 +13,9 @@ COMMITS: Final = "commits/"
 PAGES: Final = "pages/"
 SEGMENTS: Final = "segments/"
 VIEWS: Final = "views/"
+LEASES: Final = "leases/"
+GC_MARKS: Final = "gc/marks/"
+GC_SWEEPS: Final = "gc/sweeps/"
 
 
 def root_key() -> str:
@@ -60,6 +64,57 @@ def tensor_prefix(segment_id: str, tensor_key: str) -> str:
     return f"{segment_prefix(segment_id)}{tensor_key}/"
 
 
+def lease_prefix(lease_id: str) -> str:
+    """Return the prefix, ending in ``/``, of a lease's documents; raises `FormatError` for what is no id."""
+    check_id(lease_id)
+    return f"{LEASES}{lease_id}/"
+
+
+def lease_key(lease_id: str, number: int) -> str:
+    """Return the key of one document of a lease; raises `FormatError` for what is no id."""
+    return f"{lease_prefix(lease_id)}{number}.json"
+
+
+def mark_key(mark_id: str) -> str:
+    """Return the key of a collector's mark; raises `FormatError` for what is no id."""
+    check_id(mark_id)
+    return f"{GC_MARKS}{mark_id}.json"
+
+
+def sweep_key(sweep_id: str) -> str:
+    """Return the key of a collector's note that it is deleting; raises `FormatError` for what is no id."""
+    check_id(sweep_id)
+    return f"{GC_SWEEPS}{sweep_id}.json"
+
+
+def lease_of(key: str) -> tuple[str, int] | None:
+    """Return the lease that a key belongs to and the number of its document; None for another key."""
+    match = _LEASE.fullmatch(key)
+    return None if match is None else (match[1], int(match[2]))
+
+
+def owner_of(key: str) -> tuple[str, str] | None:
+    """Return the folder and id of the snapshot, page or segment that a key belongs to.
+
+    None for every other key: also for one in the folder of a segment that no segment has, as other tools leave them.
+    """
+    match = _OWNED.fullmatch(key)
+    if match is None:
+        return None
+    folder, _, rest = key.partition("/")
+    return f"{folder}/", rest.partition("/")[0]
+
+
+_ID: Final = "[a-z2-7]{26}"
+_LEASE: Final = re.compile(rf"{LEASES}({_ID})/(0|[1-9]\d{{0,15}})\.json", re.ASCII)
+_ARRAY: Final = r"[a-z-]{1,64}/(zarr\.json|c(\.\d{1,16})*)"
+_OWNED: Final = re.compile(
+    rf"{COMMITS}{_ID}/zarr\.json|{PAGES}{_ID}/(zarr\.json|c\.0\.0)|{SEGMENTS}{_ID}/(zarr\.json|{_ID}/(zarr\.json|{_ARRAY}))",
+    re.ASCII,
+)
+_NOTE: Final = re.compile(rf"({GC_MARKS}|{GC_SWEEPS}){_ID}\.json")
+
+
 def is_dataset_key(key: str) -> bool:
     """Whether a key is one that objects of datasets have, and practically nothing else."""
     for folder in (COMMITS, PAGES, SEGMENTS, VIEWS):
@@ -68,4 +123,4 @@ def is_dataset_key(key: str) -> bool:
     for folder in (BRANCHES, TAGS):
         if key.startswith(folder) and key.endswith(".json"):
             return not ref_problem(key[len(folder) : -len(".json")])
-    return key == root_key()
+    return key == root_key() or lease_of(key) is not None or _NOTE.fullmatch(key) is not None
