@@ -1,0 +1,182 @@
+"""The machine without its rules: two sessions, the model beside them, and what must hold after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+import zlake
+from tests.model.check import Checker
+from tests.model.state import Key, State, Table
+from tests.model.store import Clock, WatchedStore
+from tests.model.world import Ids, Outcome, World, Writer
+from zlake.errors import ConflictError
+from zlake.session.opening import create_session, open_session
+from zlake.storage.store import Store
+
+_numbers = count()
+KINDS: dict[str, dict[str, Any]] = {
+    "number": {"dtype": "int64"},
+    "ragged": {"dtype": "int64"},
+    "text": {"htype": "text"},
+}
+SAMPLES: dict[str, Callable[[int], Any]] = {
+    "number": lambda value: np.int64(value),
+    "ragged": lambda value: np.full(1 + value % 3, value, np.int64),
+    "text": lambda value: f"text {value}",
+}
+TWIN = 1 << 40
+"""What both writers add to a value when they are to make the same of it."""
+VERIFY_EVERY = 10
+"""Steps between two verifications of everything that refs reach; what is new is looked at after each step."""
+
+
+class Machine(RuleBasedStateMachine):
+    """Two writers, `ds` and `writers`, on one dataset."""
+
+    ds: list[zlake.Dataset]
+
+    def start(self) -> None:
+        self.clock = Clock()
+        self.context = replace(zlake.Context(), clock=self.clock, durable=False, threads=2)
+        self.store = self.make_store()
+        first = zlake.Dataset(create_session(self.store, self.context, overwrite=False))
+        self.numbers = count(1)
+        self.world = World()
+        self.ids = Ids()
+        self.checker = Checker(self.store)
+        self.ds = [first, self.load()]
+        self.writers = [Writer("main", State(), None, False) for _ in self.ds]
+        self.steps = 0
+        self.real_keys: dict[str, Key] = {}
+        self.acted: set[int] = set()
+
+    def make_store(self) -> Store:
+        return WatchedStore(f"mem://history-{next(_numbers)}", self.clock)
+
+    def load(self, address: str | None = None) -> zlake.Dataset:
+        return zlake.Dataset(open_session(self.store, self.context, address, None))
+
+    # ------------------------------------------------------------ carrying out a change
+
+    def change(self, who: int, act: Callable[[], object]) -> bool:
+        """Let a session carry out what its model has done already; outside a block it is flushed at once."""
+        self.acted.add(who)
+        writer = self.writers[who]
+        if writer.blocks:
+            act()
+            return True
+        return self.publish(who, act)
+
+    def publish(self, who: int, act: Callable[[], object]) -> bool:
+        """Flush what a session has changed; say whether it was no conflict."""
+        self.acted.add(who)
+        writer = self.writers[who]
+        assert writer.branch is not None
+        changes = writer.edit.changes
+        outcome = writer.carried(self.world)
+        try:
+            act()
+        except ConflictError as error:
+            self.expect_conflicts(error, outcome)
+            if not writer.blocks:
+                writer.forget()
+            return False
+        assert not outcome.must, f"no conflict was reported, but there is one: {outcome.must}"
+        if changes is not False:
+            head = self.ds[who]._session.head
+            staged = self.world.branches[writer.branch].staged
+            if changes or head.has_staged_changes:
+                self.world.branches[writer.branch].staged = outcome.state
+            else:
+                assert staged is None
+            flushed = True if changes else None
+            writer.flushed = writer.flushed or flushed
+            writer.adopt(self.world, writer.branch)
+        return True
+
+    def expect_conflicts(self, error: ConflictError, outcome: Outcome) -> None:
+        """Check that the conflicts that were reported are those of the model."""
+        assert outcome.must or outcome.may, f"no conflict in the model, but {error}"
+        if outcome.may:
+            return
+        found = set()
+        for tensor, sample_id, _ in error.conflicts:
+            mine = {m for (_, theirs), m in self.ids.taken.items() if theirs == sample_id}
+            found.add((tensor, mine.pop() if sample_id is not None else None))
+        assert found == set(outcome.must), f"{error.conflicts} but in the model {outcome.must}"
+
+    # ------------------------------------------------------------ looking
+
+    def fresh(self) -> int:
+        return next(self.numbers)
+
+    def table(self, who: int, pick: int) -> tuple[Key, Table] | None:
+        """Choose one of the tensors that a writer sees."""
+        tables = list(self.writers[who].work.tables.items())
+        return tables[pick % len(tables)] if tables else None
+
+    def compare(self, ds: zlake.Dataset, state: State) -> None:
+        """Check that a session shows just what a state of the model holds."""
+        assert set(ds.tensors) == set(state.names), (list(ds.tensors), list(state.names))
+        assert dict(ds.info) == state.info
+        for key, table in state.tables.items():
+            tensor = ds[table.name]
+            ids, values = list(table.rows), list(table.rows.values())
+            assert len(tensor) == len(ids), f"{table.name} has {len(tensor)} rows, not {len(ids)}"
+            expected = [SAMPLES[table.kind](value) for value in values]
+            if table.kind == "text":
+                assert tensor.text() == expected
+            elif table.kind == "number":
+                assert tensor.numpy().tolist() == expected
+            else:
+                assert [each.tolist() for each in tensor.numpy(aslist=True)] == [each.tolist() for each in expected]
+            self.ids.learn(key, ids, tensor.ids().tolist())
+            assert dict(tensor.info) == table.info
+            assert self.real_keys.setdefault(tensor._column.key, key) == key
+
+    def compare_head(self, who: int) -> None:
+        ds, writer = self.ds[who], self.writers[who]
+        self.compare(ds, writer.work)
+        assert ds.branch == writer.branch
+        assert ds.commit_id == writer.commit
+
+    def compare_branch(self, name: str) -> None:
+        """Check a branch as a reader finds it who opens it now."""
+        branch, ds = self.world.branches[name], self.load(name)
+        self.compare(ds, self.world.state(name))
+        assert ds.commit_id == branch.commit
+        assert ds.has_head_changes == (branch.staged is not None)
+        assert [entry["commit"] for entry in ds.commits] == self.world.log(branch.commit)
+
+    @invariant()
+    def holds(self) -> None:
+        if not hasattr(self, "acted"):
+            return
+        self.steps += 1
+        self.clock.advance(1)
+        self.checker.look()
+        for who in self.acted:
+            self.compare_head(who)
+        acted, self.acted = self.acted, set()
+        if acted and self.steps % 3 == 0:
+            names = self.world.live()
+            self.compare_branch(names[self.steps % len(names)])
+        if self.steps % VERIFY_EVERY == 0:
+            report = self.load().verify(deep=False)
+            assert report, report
+
+    def teardown(self) -> None:
+        if not hasattr(self, "acted"):
+            return
+        for who in range(len(self.ds)):
+            self.compare_head(who)
+        for name in self.world.live():
+            self.compare_branch(name)
+        report = self.load().verify(deep=True)
+        assert report, report
