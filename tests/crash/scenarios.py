@@ -11,8 +11,10 @@ import numpy as np
 
 import zlake
 from zlake.context import Context
+from zlake.format import paths
 from zlake.session.opening import create_session, open_session
 from zlake.storage.store import Store
+from zlake.versions import refs
 
 CONTEXT = Context(durable=False, threads=2)
 Act = Callable[[zlake.Dataset], object]
@@ -28,34 +30,57 @@ class Scenario:
         Makes the dataset as it is before.
     act
         The change.
-    part
-        What of it may be there alone, where it is two changes.
+    parts
+        What of it may be there alone, where it is several changes: the first of them, the first two, and so on.
     behind
         What another writer does after the session that acts was opened.
     again
         How a user goes on in the same session after an error: the same call, by default.
     context
         Of the session that acts.
+    address
+        Of the version that the session opens.
+    unseen
+        Nothing that a reader sees changes.
+    collects
+        It deletes objects.
     """
 
     prepare: Act
     act: Act
-    part: Act | None = None
+    parts: tuple[Act, ...] = ()
     behind: Act | None = None
     again: Act | None = None
     context: Context = CONTEXT
+    address: str | None = None
+    unseen: bool = False
+    collects: bool = False
 
 
 def create(store: Store, context: Context = CONTEXT) -> zlake.Dataset:
     return zlake.Dataset(create_session(store, context, overwrite=False))
 
 
-def load(store: Store, context: Context = CONTEXT) -> zlake.Dataset:
-    return zlake.Dataset(open_session(store, context, None, None))
+def load(store: Store, context: Context = CONTEXT, address: str | None = None) -> zlake.Dataset:
+    return zlake.Dataset(open_session(store, context, address, None))
+
+
+def everything(store: Store) -> dict[str, Any]:
+    """Everything that readers can see: each branch and tag, deleted ones as such."""
+    branches: dict[str, Any] = {}
+    for name in refs.branch_names(store):
+        ref = refs.parse_branch(store, name, store.read(paths.branch_key(name)) or b"")
+        branches[name] = "deleted" if ref.deleted else state(load(store, address=name))
+    tags: dict[str, Any] = {}
+    for name in refs.tag_names(store):
+        tag = refs.find_tag(store, name)
+        assert tag is not None
+        tags[name] = "deleted" if tag.deleted else [commit["message"] for commit in load(store, address=name).commits]
+    return {"branches": branches, "tags": tags}
 
 
 def state(ds: zlake.Dataset) -> dict[str, Any]:
-    """Everything that a reader can see of a dataset, ids of what was written apart."""
+    """Everything that a reader can see of a branch, ids of what was written apart."""
     return {
         "tensors": {name: _tensor(tensor) for name, tensor in ds.tensors.items()},
         "groups": ds._session.groups,
@@ -215,13 +240,13 @@ SCENARIOS = {
     "commit_block": Scenario(
         few_rows,
         commit_block,
-        part=lambda ds: ds.append(row(5)),
+        parts=(lambda ds: ds.append(row(5)),),
         again=lambda ds: ds.commit("from within a block"),
     ),
     "filling_block": Scenario(
         few_rows,
         filling_block,
-        part=lambda ds: ds.append(row(10)),
+        parts=(lambda ds: ds.append(row(10)),),
         again=lambda ds: ds.flush() if len(ds) == 6 else ds.append(row(11)),
         context=replace(CONTEXT, flush_bytes=20),
     ),
