@@ -27,6 +27,11 @@ def default_threads() -> int:
     return max(2, min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2))
 
 
+def elapsed() -> float:
+    """Return seconds that have passed since some moment, those included in which the machine slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 @dataclass(frozen=True)
 class Context:
     """Resources and sources of randomness of one or more datasets.
@@ -35,6 +40,8 @@ class Context:
     ----------
     clock
         Seconds since the epoch, as `time.time`.
+    monotonic
+        Seconds that have passed since some moment; never set back.
     new_id
         Source of ids for segments, commits, pages and tensors.
     new_sample_ids
@@ -54,6 +61,7 @@ class Context:
     """
 
     clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = elapsed
     new_id: Callable[[], str] = random_id
     new_sample_ids: Callable[[], int] = random_sample_ids
     cache_bytes: int = limits.CACHE_BYTES

@@ -35,6 +35,8 @@ A class also derives from the builtin that a Python user would catch.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ZlakeError(Exception):
     """Base of every error that zlake raises on purpose."""
@@ -319,6 +321,26 @@ class RefNotFoundError(CheckoutError, KeyError):
     __str__ = Exception.__str__
 
 
+class BranchDeletedError(RefNotFoundError):
+    """The branch was deleted, perhaps while this session wrote to it; it can be restored. Buffered rows are kept."""
+
+
+class StaleSessionError(VersionControlError):
+    """The branch was reset, or moved to another history, since this session read it; buffered rows are kept."""
+
+
+class NothingToResetError(VersionControlError, ValueError):
+    """`reset` was called where nothing is staged and nothing buffered."""
+
+
+class AmbiguousRefError(CheckoutError):
+    """An abbreviated commit id that several commits begin with; the message lists them."""
+
+
+class RefExistsError(CheckoutError, FileExistsError):
+    """A branch or tag of this name exists already, or a tag of this name did."""
+
+
 class InvalidRefNameError(VersionControlError, ValueError):
     """A branch or tag name that breaks the ref grammar."""
 
@@ -353,6 +375,42 @@ class ConflictError(CommitError):
     def __init__(self, message: str, conflicts: tuple[tuple[str, int | None, str], ...] = ()) -> None:
         super().__init__(message)
         self.conflicts = conflicts
+
+
+class CollectionRefusedError(VersionControlError, ValueError):
+    """Garbage cannot be collected, because what must stay cannot be known, or for how long; nothing was deleted."""
+
+
+class CollectedError(VersionControlError, LookupError):
+    """A version that was out of reach was collected as garbage, or is about to be; it cannot be used again."""
+
+
+class LeaseLapsedError(VersionControlError):
+    """A lease was not renewed in time: what it kept may have been collected."""
+
+
+class MergeError(VersionControlError):
+    """A merge, cherry-pick, revert or rebase that could not be made; nothing was changed."""
+
+
+class MergeConflictError(MergeError):
+    """Both sides changed the same rows or tensors; nothing was changed.
+
+    ``conflicts`` lists them: each has ``tensor``, ``sample_id``, ``kind``, the rows ``base_row``, ``ours_row`` and
+    ``theirs_row``, and reads their values on demand as ``base``, ``ours`` and ``theirs``.
+    """
+
+    def __init__(self, message: str, conflicts: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.conflicts = conflicts
+
+
+class MergeMismatchError(MergeError, ValueError):
+    """A tensor has another htype, dtype, rank or compression on each side, so that its rows cannot be joined."""
+
+
+class MergeNotSupportedError(MergeError, ValueError):
+    """Two histories that have nothing in common, or a version that cannot be merged, picked or reverted."""
 
 
 # ---------------------------------------------------------------- loaders, processes

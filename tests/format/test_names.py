@@ -140,7 +140,7 @@ def test_keys_of_leases_and_collectors() -> None:
     for key in (f"leases/{ID}/01.json", f"leases/{ID}/-1.json", f"leases/{ID}/1", f"leases/{ID[1:]}/1.json"):
         assert paths.lease_of(key) is None
         assert not paths.is_dataset_key(key)
-    for key in (paths.lease_key(ID, 0), paths.mark_key(ID), paths.sweep_key(ID)):
+    for key in (paths.lease_key(ID, 0), paths.mark_key(ID), paths.sweep_key(ID), f"gc/probe-{ID}"):
         check_key(key)
         assert paths.is_dataset_key(key)
         assert paths.owner_of(key) is None

@@ -16,11 +16,17 @@ VIEWS: Final = "views/"
 LEASES: Final = "leases/"
 GC_MARKS: Final = "gc/marks/"
 GC_SWEEPS: Final = "gc/sweeps/"
+GC_PROBES: Final = "gc/probe-"
 
 
 def root_key() -> str:
     """Return the key of the root document."""
     return "zarr.json"
+
+
+def copying_key() -> str:
+    """Return the key of the note that a copy is being made."""
+    return "copying.json"
 
 
 def branch_key(name: str) -> str:
@@ -112,7 +118,7 @@ _OWNED: Final = re.compile(
     rf"{COMMITS}{_ID}/zarr\.json|{PAGES}{_ID}/(zarr\.json|c\.0\.0)|{SEGMENTS}{_ID}/(zarr\.json|{_ID}/(zarr\.json|{_ARRAY}))",
     re.ASCII,
 )
-_NOTE: Final = re.compile(rf"({GC_MARKS}|{GC_SWEEPS}){_ID}\.json")
+_NOTE: Final = re.compile(rf"({GC_MARKS}|{GC_SWEEPS}){_ID}\.json|{GC_PROBES}{_ID}", re.ASCII)
 
 
 def is_dataset_key(key: str) -> bool:
@@ -123,4 +129,4 @@ def is_dataset_key(key: str) -> bool:
     for folder in (BRANCHES, TAGS):
         if key.startswith(folder) and key.endswith(".json"):
             return not ref_problem(key[len(folder) : -len(".json")])
-    return key == root_key() or lease_of(key) is not None or _NOTE.fullmatch(key) is not None
+    return key in (root_key(), copying_key()) or lease_of(key) is not None or _NOTE.fullmatch(key) is not None

@@ -1,0 +1,110 @@
+"""The guard of whoever makes a version reachable again that refs had let go of."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection
+from typing import Final
+
+from zlake import limits
+from zlake.context import Context
+from zlake.errors import CollectedError, FormatError
+from zlake.format import paths
+from zlake.storage.store import Request, Store
+from zlake.versions.marks import read_marks, sweeps_now
+from zlake.versions.objects import Objects
+from zlake.versions.reach import Reach, reach
+
+PATIENCE: Final = 30.0
+"""Seconds to wait for a collector that is deleting."""
+
+
+def check_swept(
+    objects: Objects,
+    commit_id: str,
+    *,
+    context: Context | None = None,
+    known: Collection[str] = frozenset(),
+    thorough: bool = False,
+    patience: float = PATIENCE,
+) -> None:
+    """Make sure that a commit, which a ref has just been made to name again, is whole and stays so.
+
+    **Call it after the ref landed**; if it raises, take the ref back (swap the tombstone in again, or the commit that
+    the branch named before; delete the new tag), and let the error go on. A collector that reads the refs after yours
+    landed sees it; this looks for one that read them before and may be deleting still, and for what one has deleted.
+
+    Needed only where the commit may have been out of every ref's reach: restoring a deleted branch, a branch or tag at
+    a commit by its id, checking out or picking from one, pushing onto objects that were there already. An ordinary
+    commit or merge, and a branch or tag at what a branch names, need none of it.
+
+    Costs two listings and a read, unless a collector has marked the commit or is at work.
+
+    Parameters
+    ----------
+    objects
+        The dataset's objects.
+    commit_id
+        The commit, or staged snapshot.
+    context
+        Source of ids.
+    known
+        Commits that branches or tags have reached all the time: neither they nor what is behind them is looked at.
+    thorough
+        Look at everything that the commit reaches, also where nobody marked it: for a commit that names objects which
+        were found, not written (a push).
+    patience
+        Seconds to wait for a collector that is deleting.
+
+    Raises
+    ------
+    CollectedError
+        If a part of it is gone, or a collector is deleting at this moment, so that this cannot be known.
+    StorageError
+        If the storage does not answer.
+    """
+    store, context = objects.store, context or Context()
+    started, pause = context.monotonic(), 0.05
+    while sweeps_now(store, context):
+        if context.monotonic() - started > patience:
+            raise CollectedError(
+                f"{store.url}: garbage is being collected at this moment, and {commit_id} may be a part of it; "
+                "try again when that is done"
+            )
+        time.sleep(pause)
+        pause = min(1.0, pause * 2)
+    marked, _ = read_marks(store, math.inf)
+    if thorough or commit_id in marked.ids[paths.COMMITS]:
+        check_whole(objects, commit_id, known)
+    elif commit_id not in known and store.read(paths.snapshot_key(commit_id), 0, 1) is None:
+        raise _gone(store, commit_id)
+
+
+def check_whole(objects: Objects, commit_id: str, known: Collection[str] = frozenset()) -> Reach:
+    """Return what a commit reaches, after looking whether all of it is there.
+
+    Raises
+    ------
+    CollectedError
+        If anything is missing, or damaged.
+    """
+    try:
+        found = reach(objects, [commit_id], known)
+    except FormatError as error:
+        raise _gone(objects.store, commit_id) from error
+    keys = [f"{paths.segment_prefix(segment)}zarr.json" for segment in sorted(found.segments)]
+    keys += [f"{paths.page_prefix(page)}c.0.0" for page in sorted(found.arrays)]
+    keys += map(paths.page_key, sorted(found.pages))
+    for start in range(0, len(keys), limits.READS_IN_FLIGHT):
+        batch = keys[start : start + limits.READS_IN_FLIGHT]
+        if None in objects.store.read_many([Request(key, 0, 1) for key in batch]):
+            raise _gone(objects.store, commit_id)
+    return found
+
+
+def _gone(store: Store, commit_id: str) -> CollectedError:
+    return CollectedError(
+        f"{store.url}: {commit_id} can no longer be used: no branch or tag had named it for longer than the grace "
+        "period, and it was collected as garbage, at least in part"
+    )

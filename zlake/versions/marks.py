@@ -1,0 +1,115 @@
+"""What collectors of garbage write down: what they found unreachable, and that they are deleting."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from zlake import limits
+from zlake.context import Context
+from zlake.errors import CorruptObjectError, StorageError
+from zlake.format import decode, encode, paths
+from zlake.format.documents import GcMark, GcSweep
+from zlake.storage.store import ObjectInfo, Request, Store
+from zlake.versions.clock import storage_time
+
+KINDS: Final = (paths.COMMITS, paths.PAGES, paths.SEGMENTS)
+"""Folders of what can be collected, in the order in which it is: nothing is deleted before what names it."""
+
+Ids = dict[str, set[str]]
+"""Ids by folder."""
+
+
+def no_ids() -> Ids:
+    """Return an empty set for each folder."""
+    return {folder: set() for folder in KINDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Marks that were found.
+
+    Attributes
+    ----------
+    ids
+        What they name.
+    keys
+        Keys of the marks, and of what stands in their place but cannot be read.
+    """
+
+    ids: Ids = field(default_factory=no_ids)
+    keys: list[str] = field(default_factory=list)
+
+
+def read_marks(store: Store, ripe: float) -> tuple[Marks, Marks]:
+    """Return the marks that were written up to a moment of the storage's clock, and those written later.
+
+    A mark that is damaged, or of a newer version, marks nothing.
+    """
+    old, new = Marks(), Marks()
+    for info, data in _read(store, paths.GC_MARKS):
+        marks = old if info.modified <= ripe else new
+        marks.keys.append(info.key)
+        mark_id = info.key[len(paths.GC_MARKS) : -len(".json")]
+        with contextlib.suppress(CorruptObjectError):
+            mark = decode(GcMark, data, where=info.key, expected_id=mark_id)
+            for folder, ids in zip(KINDS, (mark.commits, mark.pages, mark.segments), strict=True):
+                marks.ids[folder].update(ids)
+    return old, new
+
+
+def _read(store: Store, prefix: str) -> Iterator[tuple[ObjectInfo, bytes]]:
+    listed = [info for info in store.list_info(prefix) if paths.is_dataset_key(info.key)]
+    for start in range(0, len(listed), limits.READS_IN_FLIGHT):
+        batch = listed[start : start + limits.READS_IN_FLIGHT]
+        for info, data in zip(batch, store.read_many([Request(info.key) for info in batch]), strict=True):
+            if data is not None:  # else another collector is done with it
+                yield info, data
+
+
+def write_marks(store: Store, context: Context, ids: Ids) -> int:
+    """Record what was found unreachable, in as many marks as it takes, and return how many."""
+    flat = [(folder, each) for folder in KINDS for each in sorted(ids[folder])]
+    marks = []
+    for start in range(0, len(flat), limits.GC_MARK_IDS):
+        part = flat[start : start + limits.GC_MARK_IDS]
+        mark_id = context.new_id()
+        named = (tuple(each for folder, each in part if folder == kind) for kind in KINDS)
+        marks.append((paths.mark_key(mark_id), encode(GcMark(mark_id, *named))))
+    store.create_many(marks)
+    return len(marks)
+
+
+def delete_all(store: Store, keys: Iterable[str]) -> None:
+    """Delete notes, one after the other."""
+    for key in keys:
+        store.delete(key)
+
+
+@contextlib.contextmanager
+def sweeping(store: Store, context: Context) -> Iterator[None]:
+    """Let others know, for the time of the block, that objects are being deleted; written before refs are read."""
+    sweep_id = context.new_id()
+    key = paths.sweep_key(sweep_id)
+    store.create(key, encode(GcSweep(sweep_id)))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(StorageError):
+            store.delete(key)
+
+
+def sweeps(store: Store) -> list[ObjectInfo]:
+    """Return the sweeps that are under way, or were cut short."""
+    return [info for info in store.list_info(paths.GC_SWEEPS) if paths.is_dataset_key(info.key)]
+
+
+def sweeps_now(store: Store, context: Context) -> bool:
+    """Whether a collector may be deleting at this moment."""
+    found = sweeps(store)
+    if not found:
+        return False
+    now = storage_time(store, context)
+    return any(now - info.modified < limits.GC_SWEEP_SECONDS for info in found)
