@@ -11,7 +11,7 @@ import numpy.typing as npt
 from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
 from zlake.extents.plan import plan
-from zlake.format.documents import SegmentTensor
+from zlake.format.documents import SegmentTensor, Snapshot
 from zlake.segments.block import Block
 from zlake.segments.gather import gather_ids
 from zlake.segments.source import Source
@@ -127,10 +127,20 @@ def base_ids(column: Column, rows: IntArray) -> IdArray:
 
 
 class Rows:
-    """Reads rows of stored segments for a rebase. Implements `zlake.versions.changes.RowReader`."""
+    """Reads rows of stored segments, to compare or rebase them. Implements `zlake.versions.changes.RowReader`.
 
-    def __init__(self, session: Session) -> None:
+    Parameters
+    ----------
+    session
+        Opens the segments.
+    *snapshots
+        States that have tensors which the session's own version does not have.
+    """
+
+    def __init__(self, session: Session, *snapshots: Snapshot) -> None:
         self._session = session
+        states = (state for snapshot in snapshots for state in snapshot.tensors)
+        self._dtypes = {state.key: np.dtype(state.dtype) for state in states if state.dtype is not None}
 
     def ids(self, key: str, segments: Sequence[SegmentTensor], extents: ExtentMap) -> IdArray:
         """Return the sample ids of rows of tensor ``key``, ``(n,) uint64``."""
@@ -148,5 +158,8 @@ class Rows:
         return same_samples((extents, self._sources(key, segments)), (other, self._sources(key, other_segments)))
 
     def _sources(self, key: str, segments: Sequence[SegmentTensor]) -> list[Source]:
-        known = {column.key: column for column in (*self._session.columns.values(), *self._session.deleted.values())}
-        return [self._session.open_source(entry, key, known[key].spec.dtype) for entry in segments]
+        dtype = self._dtypes.get(key)
+        for column in () if dtype is not None else (*self._session.columns.values(), *self._session.deleted.values()):
+            if column.key == key:
+                dtype = column.spec.dtype
+        return [self._session.open_source(entry, key, dtype) for entry in segments]
