@@ -35,6 +35,7 @@ FILES: dict[str, type[msgspec.Struct]] = {
     "lease": d.Lease,
     "gc-mark": d.GcMark,
     "gc-sweep": d.GcSweep,
+    "copying": d.Copying,
     "extent-page": d.ExtentPageHead,
     "id-page": d.IdPageHead,
 }

@@ -186,7 +186,15 @@ marks = st.builds(d.GcMark, id=ids, commits=several, pages=several, segments=sev
     lambda mark: bool(mark.commits or mark.pages or mark.segments)
 )
 sweeps = st.builds(d.GcSweep, id=ids)
-documents = st.one_of(roots, refs, tags, snapshots(), history_pages, info_objects, leases, marks, sweeps)
+copyings = st.builds(
+    d.Copying,
+    write_id=ids,
+    source=ids,
+    kind=st.sampled_from(["clone", "copy"]),
+    of=st.text("0123456789abcdef", max_size=64),
+    cleared=st.booleans(),
+)
+documents = st.one_of(roots, refs, tags, snapshots(), history_pages, info_objects, leases, marks, sweeps, copyings)
 
 
 def example_snapshot() -> d.Snapshot:

@@ -24,6 +24,7 @@ EXAMPLES: list[d.Document] = [
     d.Lease(ID, 3, snapshot=to_id(b"s" * 16), seconds=60, writing=True),
     d.GcMark(ID, commits=(ID,), segments=(ID, to_id(b"s" * 16))),
     d.GcSweep(ID),
+    d.Copying(write_id=ID, source=ID, kind="copy", of="0a", cleared=True),
 ]
 
 TOKENS = [b"", b"0", b"-1", b"[", b"]}", b'"', b",", b"null", b"1e5", b"\xff", b"\\u0000"]

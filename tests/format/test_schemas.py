@@ -30,6 +30,7 @@ KIND_NAMES = {
     d.Lease: "lease",
     d.GcMark: "gc-mark",
     d.GcSweep: "gc-sweep",
+    d.Copying: "copying",
 }
 
 

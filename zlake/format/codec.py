@@ -40,7 +40,7 @@ class _Bare(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
     zlake: T
 
 
-_BARE: Final = (d.Ref, d.Tag, d.Lease, d.GcMark, d.GcSweep)
+_BARE: Final = (d.Ref, d.Tag, d.Lease, d.GcMark, d.GcSweep, d.Copying)
 _GROUPS: Final = (d.Root, d.Snapshot, d.HistoryPage, d.InfoObject)
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
     **{kind: msgspec.json.Decoder(_Bare[kind]) for kind in _BARE},  # type: ignore[valid-type]

@@ -320,4 +320,18 @@ class GcSweep(Struct, frozen=True, forbid_unknown_fields=True, tag_field="docume
     id: Id
 
 
-Document = Root | Ref | Tag | Snapshot | HistoryPage | InfoObject | Lease | GcMark | GcSweep
+class Copying(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="copying/1"):
+    """A copy is being made here, ``copying.json``: written first, deleted when the root is there."""
+
+    write_id: Id
+    source: Id
+    """Dataset id of what is copied."""
+    kind: Literal["clone", "copy"]
+    """A clone keeps the dataset id and everything that it takes over; a copy is a dataset of its own."""
+    of: Annotated[str, Meta(pattern="^[0-9a-f]{0,64}$", max_length=64)]
+    """A digest of what is copied, for whoever goes on with it; empty for a clone."""
+    cleared: bool
+    """False as long as something else lies here that is being deleted first."""
+
+
+Document = Root | Ref | Tag | Snapshot | HistoryPage | InfoObject | Lease | GcMark | GcSweep | Copying

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,9 +50,11 @@ class Moved:
 def sizes(store: Store, prefixes: Sequence[str]) -> dict[str, ObjectInfo]:
     """Return the objects below prefixes such as ``segments/<id>/``, by key: one listing for each, or for all of many.
 
-    The size is -1 where the package is missing that lists sizes on this storage.
+    An empty prefix stands for everything. The size is -1 where the package is missing that lists sizes on this storage.
     """
     wanted = set(prefixes)
+    if "" in wanted:
+        return {info.key: info for info in _list(store, "")}
     folders = {prefix.partition("/")[0] + "/" for prefix in wanted}
     listed = sorted(wanted) if len(wanted) <= _LISTINGS * len(folders) else sorted(folders)
     found: dict[str, ObjectInfo] = {}
@@ -80,7 +82,7 @@ def transfer(
     dest: Store,
     objects: Iterable[ObjectInfo],
     *,
-    there: dict[str, ObjectInfo] | None = None,
+    there: Mapping[str, ObjectInfo] | None = None,
     links: bool = True,
     workers: int = 0,
     moved: Callable[[int], object] | None = None,
