@@ -345,6 +345,14 @@ class InvalidRefNameError(VersionControlError, ValueError):
     """A branch or tag name that breaks the ref grammar."""
 
 
+class DiffError(VersionControlError, ValueError):
+    """Versions that cannot be compared as asked."""
+
+
+class TensorModifiedError(DiffError):
+    """The version to compare with is no ancestor of the one that is open."""
+
+
 class CommitError(VersionControlError):
     """A commit that could not be made."""
 

@@ -16,6 +16,7 @@ from zlake.errors import (
     DatasetCorruptError,
     DatasetExistsError,
     DatasetNotFoundError,
+    EmptyCommitError,
     InvalidCredentialsError,
     InvalidPathException,
     InvalidRefNameError,
@@ -26,6 +27,7 @@ from zlake.errors import (
     StorageError,
     UnsupportedFormatError,
 )
+from zlake.session.session import Session
 
 PATHS: list[tuple[Any, tuple[str, ...]]] = [
     (None, ("string or a pathlib.Path", "None")),
@@ -170,13 +172,12 @@ def test_versions_that_are_not_there(folder: Path) -> None:
     for address, parts in (
         ("mian", ("'mian'", "did you mean 'main'?")),
         ("nothing", ("'nothing'", "there are ['main']")),
-        (commit[:8], (repr(commit[:8]), "26 small letters and digits")),
-        (commit.upper(), (repr(commit.upper()), "26 small letters and digits")),
+        (commit[:3], (repr(commit[:3]), "no branch, tag or commit")),
+        (commit.upper(), (repr(commit.upper()), "no branch, tag or commit")),
         ("a" * 26, ("no commit", repr("a" * 26))),
-        (zlake.load(folder)._session.head.snapshot.id, ("staged",)),
+        (zlake.load(folder)._session.head.snapshot.id, ("is no commit but a staged state",)),
     ):
-        error = DatasetCorruptError if "staged" in parts else RefNotFoundError
-        with refused(folder, error, *parts):
+        with refused(folder, RefNotFoundError, *parts):
             zlake.load(f"{folder}@{address}")
     with refused(folder, InvalidPathException, "'main'", "give the version once"):
         zlake.load(f"{folder}@main", ref="main")
@@ -188,11 +189,15 @@ def test_versions_that_are_not_there(folder: Path) -> None:
 def test_the_past_cannot_be_changed(folder: Path) -> None:
     ds = zlake.load(folder)
     old = zlake.load(folder, ref=ds.commit_id)
-    with refused(folder, ReadOnlyModeError, "past commit", str(ds.commit_id), "load the branch"):
+    with refused(folder, EmptyCommitError, "nothing to commit"):
+        old.commit("again")  # a change would make a branch of its own
+    staged = zlake.load(folder)._session.repository.at(ds._session.head.snapshot.id)
+    old = zlake.Dataset(Session(ds._session.repository, staged))
+    with refused(folder, ReadOnlyModeError, "past state that was never committed", "load a branch"):
         old.images.append(old.images[0].numpy())
-    with refused(folder, ReadOnlyModeError, "past commit"):
+    with refused(folder, ReadOnlyModeError, "past state"):
         old.commit("again")
-    with refused(folder, ReadOnlyModeError, "past commit"):
+    with refused(folder, ReadOnlyModeError, "past state"):
         old.info["a"] = 1
     reader = zlake.load(folder, read_only=True)
     with refused(folder, ReadOnlyModeError, "open read-only", "read_only=False"):

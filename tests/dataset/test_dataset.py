@@ -422,6 +422,6 @@ def test_names_of_members_are_taken_those_to_come_too(ds: zlake.Dataset, name: s
     for create in (ds.create_tensor, ds.create_group, lambda name: ds.create_tensor(f"g/{name}/x")):
         with pytest.raises((InvalidTensorNameError, InvalidTensorGroupNameError), match=f"'{name}_' for instance"):
             create(name)
-    assert hasattr(ds, name) == (name in ("info", "append"))
+    assert hasattr(ds, name) == (name in ("info", "append", "checkout"))
     with pytest.raises(AttributeError, match=r"Dataset\.merge"):
         _ = ds.merge

@@ -293,7 +293,7 @@ def test_read_only_refuses_every_change(tmp_path: Path) -> None:
     ds.create_tensor("x")
     ds.append({"x": 1})
     first = ds.commit("one")
-    for closed in (zlake.load(tmp_path / "ds", read_only=True), zlake.load(f"{tmp_path / 'ds'}@{first}")):
+    for closed in (zlake.load(tmp_path / "ds", read_only=True), zlake.load(f"{tmp_path / 'ds'}@{first}", True)):
         for change in (
             lambda d: d.append({"x": 2}), lambda d: d.x.append(2), lambda d: d.pop(), lambda d: d.create_tensor("y"),
             lambda d: d.info.update(a=1), lambda d: d.commit(), lambda d: d[0].update({"x": 3}), lambda d: d.x.clear(),

@@ -55,7 +55,7 @@ def test_past_commits_and_read_only_datasets(tmp_path):
     first = ds.commit_id
     ds.x.append(np.array([5]))
     ds.commit("six")
-    old = zlake.load(f"{tmp_path / 'ds'}@{first}")
+    old = zlake.load(f"{tmp_path / 'ds'}@{first}", read_only=True)
     assert orders(old.pytorch(batch_size=10)) == [[0, 1, 2, 3, 4]]
     with pytest.raises(ReadOnlyModeError):
         old.x.append(np.array([9]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 LATER = frozenset(
     (
-        *("add_creds_key", "allow_delete", "branches", "checkout", "clear_cache", "copy", "dataloader", "delete"),
-        *("delete_branch", "delete_view", "diff", "export", "filter", "fix_vc", "gc", "get_commit_details"),
-        *("get_creds_keys", "get_view", "get_views", "is_head_node", "load_view", "max_view", "merge", "min_view"),
-        *("no_view_dataset", "optimize", "pending_commit_id", "populate_creds", "query", "random_split", "rechunk"),
-        *("rename", "reset", "sample_by", "save_view", "tag", "tags", "tensorflow", "update_creds_key", "visualize"),
+        *("add_creds_key", "allow_delete", "clear_cache", "copy", "dataloader", "delete"),
+        *("delete_view", "diff", "export", "filter", "fix_vc", "gc"),
+        *("get_creds_keys", "get_view", "get_views", "load_view", "max_view", "merge", "min_view"),
+        *("no_view_dataset", "optimize", "populate_creds", "query", "random_split", "rechunk"),
+        *("rename", "sample_by", "save_view", "tensorflow", "update_creds_key", "visualize"),
     )
 )
 """Members to come: a tensor of such a name would stop being reachable as an attribute with a later version."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from zlake.dataset import show
 from zlake.dataset.structure import Structure
-from zlake.session import commit
+from zlake.session import checkout, commit, named
 
 
 class Versioned(Structure):
@@ -29,6 +29,61 @@ class Versioned(Structure):
         self._whole("commit")
         return commit.commit(self._session, message or "", author, allow_empty)
 
+    def checkout(self, address: str, create: bool = False, reset: bool = False) -> str | None:
+        """Go to another branch, tag or commit, and return the id of its newest commit (None before the first).
+
+        What is staged on the branch that is left stays there, also for other processes; what is not flushed yet is
+        flushed to it first, in a ``with`` block too. Of a tag or commit nothing can change: the first change there
+        makes a branch ``auto_<id>`` by itself.
+
+        Parameters
+        ----------
+        address
+            Branch, tag, commit id, or the beginning of one (four characters or more).
+        create
+            Make a branch of this name here and go on on it. What is staged and not flushed is committed first. If the
+            branch that is left was deleted or reset by others meanwhile, the new one takes on what this session knows
+            of it, and what is buffered.
+        reset
+            Drop what is staged on the branch, if it is damaged and could not be opened otherwise.
+
+        Raises
+        ------
+        RefNotFoundError
+            If nothing has this name (near matches are named); its subclass `BranchDeletedError`, if it was deleted.
+        AmbiguousRefError
+            If several commits begin so.
+        RefExistsError
+            With ``create``: if there is a branch or tag of this name; nothing was changed.
+        CheckoutError
+            Base of these three.
+        InvalidRefNameError
+            If nothing can have this name.
+        """
+        self._whole("checkout")
+        return checkout.checkout(self._session, address, create, reset)
+
+    def reset(self, force: bool = False) -> None:
+        """Drop what is staged on the branch, so that it is at its newest commit, and what is not flushed.
+
+        The staged state belongs to the branch: what other writers have staged on it is dropped too, and they are told
+        with a `StaleSessionError` when they write again. Commits are never dropped.
+
+        Parameters
+        ----------
+        force
+            Drop also what others have staged since this dataset was opened or refreshed; nothing staged is no error.
+
+        Raises
+        ------
+        NothingToResetError
+            If nothing is staged and nothing buffered.
+        StaleSessionError
+            If others have staged more, or committed it, since this dataset was opened or refreshed.
+        """
+        self._whole("reset")
+        checkout.reset(self._session, force)
+
     @property
     def commit_id(self) -> str | None:
         """Id of the commit that this version is, or is based on; None before the first."""
@@ -38,6 +93,97 @@ class Versioned(Structure):
     def branch(self) -> str | None:
         """The branch that is open, or None at a past commit."""
         return self._session.head.branch
+
+    @property
+    def branches(self) -> list[str]:
+        """Names of all branches, sorted."""
+        return named.branches(self._session)
+
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch, merged or not; `restore_branch` brings it back until what only it named is collected.
+
+        Raises
+        ------
+        VersionControlError
+            If it is ``main``, or open here.
+        RefNotFoundError
+            If there is no such branch.
+        """
+        self._whole("delete_branch")
+        named.delete_branch(self._session, name)
+
+    def restore_branch(self, name: str) -> None:
+        """Bring a deleted branch back as it was, with what was staged on it.
+
+        Raises
+        ------
+        RefNotFoundError
+            If there never was such a branch, or what it named was collected.
+        RefExistsError
+            If it is not deleted, or a tag has its name now.
+        """
+        self._whole("restore_branch")
+        named.restore_branch(self._session, name)
+
+    def tag(self, name: str, commit: str | None = None) -> str:
+        """Give a commit a name that never moves; return the commit's id.
+
+        Parameters
+        ----------
+        name
+            Of the tag: no branch, and no tag, deleted ones included, has it.
+        commit
+            Commit id, tag or branch; by default this version's newest commit. What is staged is no part of it.
+
+        Raises
+        ------
+        RefExistsError
+            If the name is taken; nothing was changed.
+        VersionControlError
+            If there is no commit yet.
+        """
+        self._whole("tag")
+        return named.tag(self._session, name, commit)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Commit ids of all tags by name, sorted."""
+        return self._session.repository.tags()
+
+    def delete_tag(self, name: str) -> None:
+        """Delete a tag; the commit stays. The name is not used again.
+
+        Raises
+        ------
+        RefNotFoundError
+            If there is no such tag.
+        """
+        self._whole("delete_tag")
+        named.delete_tag(self._session, name)
+
+    @property
+    def pending_commit_id(self) -> str | None:
+        """Id of the staged state that the next commit would record, None if nothing is staged.
+
+        The commit itself gets an id of its own when it is made: what it records may grow until then, by other writers
+        too.
+        """
+        return named.pending_commit_id(self._session)
+
+    @property
+    def is_head_node(self) -> bool:
+        """Whether this is the newest state of a branch, and not a tag or past commit."""
+        return self._session.head.branch is not None
+
+    def get_commit_details(self, commit_id: str) -> dict[str, Any]:
+        """Return a commit as in `commits`, and its ``parents``; a branch or tag stands for its newest commit.
+
+        Raises
+        ------
+        RefNotFoundError
+            If there is no such commit.
+        """
+        return named.details(self._session, commit_id)
 
     @property
     def has_head_changes(self) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 
 from zlake import limits
 from zlake.errors import CommitError
-from zlake.format.documents import CommitBrief
+from zlake.format.documents import CommitBrief, Snapshot
 from zlake.session import flush as flushing
 from zlake.session.session import Session, alone
 
@@ -31,7 +31,7 @@ def commit(session: Session, message: str, author: str | None, allow_empty: bool
         # the same commit, tried again after an answer that was lost
         session.flushed = False
         return done
-    with session.noting_doubt(), session.advising():
+    with session.noting_doubt(), session.advising(), session.on_branch():
         head = session.repository.commit(
             session.head,
             flushing.changes(session),
@@ -105,12 +105,14 @@ def history(session: Session) -> Iterator[CommitBrief]:
 
 def commits(session: Session) -> list[dict[str, Any]]:
     """Return the commits of the version, newest first, as dictionaries."""
-    return [
-        {
-            "commit": brief.id,
-            "author": brief.author,
-            "time": datetime.datetime.fromtimestamp(brief.time, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S"),
-            "message": brief.message,
-        }
-        for brief in history(session)
-    ]
+    return [described(brief) for brief in history(session)]
+
+
+def described(found: CommitBrief | Snapshot) -> dict[str, Any]:
+    """Return a commit as a dictionary."""
+    return {
+        "commit": found.id,
+        "author": found.author,
+        "time": datetime.datetime.fromtimestamp(found.time, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "message": found.message,
+    }

@@ -17,6 +17,7 @@ from zlake.errors import (
 )
 from zlake.format import paths
 from zlake.limits import MIB
+from zlake.session.checkout import open_head
 from zlake.session.session import Session
 from zlake.storage import fork, open_store
 from zlake.storage.batch import delete_many
@@ -167,8 +168,11 @@ def open_session(
     *,
     committed: bool = False,
     single_writer: bool = False,
+    reset: bool = False,
 ) -> Session:
     """Open a dataset at a branch (by default ``main``), a tag or a commit.
+
+    A tag or commit can be written too: the first change makes a branch there.
 
     Parameters
     ----------
@@ -177,19 +181,21 @@ def open_session(
     context
         Clock, ids, limits.
     address
-        Branch, tag or commit id.
+        Branch, tag, commit id or the beginning of one.
     read_only
-        None opens for writing where storage and version allow.
+        None opens for writing where the storage allows, unless ``committed``.
     committed
         Open the branch's newest commit instead of its staged state.
     single_writer
         Write also where the storage has no conditional writes.
+    reset
+        Drop what is staged on the branch if it is damaged.
     """
     repository = Repository.open(store, context, single_writer=single_writer)
-    head = repository.resolve(address)
+    head = open_head(repository, address, reset)
     if committed and head.branch is not None:
         head = repository.committed(head)
-    writable = store.capabilities.writable and head.branch is not None
+    writable = store.capabilities.writable and not committed
     return Session(repository, head, read_only=not writable if read_only is None else read_only)
 
 
@@ -233,4 +239,7 @@ class Portable:
     def open(self) -> Session:
         """Open the very snapshot, in this process."""
         repository = Repository.open(self.store, Context())
-        return Session(repository, repository.at(self.snapshot, self.branch), read_only=self.read_only)
+        head = repository.at(self.snapshot, self.branch)
+        # what was a branch and has moved on is read where it was; to write there would make a branch by surprise
+        moved = self.branch is not None and head.branch is None
+        return Session(repository, head, read_only=self.read_only or moved)

@@ -12,9 +12,11 @@ import numpy as np
 
 from zlake.context import Context
 from zlake.errors import (
+    BranchDeletedError,
     CommitStateUnknownError,
     ConflictError,
     ReadOnlyModeError,
+    StaleSessionError,
     StorageError,
     TensorDoesNotExistError,
 )
@@ -85,6 +87,9 @@ class Session:
         """Whether the last change was a row appended to every tensor, all of which were known to have one length."""
         self._kept = False  # what is buffered outside a block is left over from one whose flush failed
         self._unsure: CommitStateUnknownError | None = None
+        self.doubts: dict[tuple[str, str], CommitStateUnknownError] = {}
+        """Changes of refs whose outcome is unknown, by what was done and the name."""
+        self._past: Head | None = None  # the past commit whose own branch that write was to make
         self._held: dict[str, Block] = {}  # buffered rows, by tensor key, that were no part of that write
         self._info: dict[str, Any] | None = None
         self._sources: dict[tuple[str, str], Source] = {}
@@ -129,7 +134,7 @@ class Session:
     def adopt(self, head: Head) -> None:
         """Go on from another head, forgetting unflushed changes."""
         self.head = head
-        self._unsure = None
+        self._unsure = self._past = None
         self._load()
         used = {(entry.segment, c.key) for c in self.columns.values() if c.opened for entry in c.base()[0]}
         self._sources = {k: s for k, s in dict(self._sources).items() if k in used}
@@ -143,7 +148,11 @@ class Session:
         if discard:
             self.adopt(self.head)
         elif self.changed:
-            self.flush()
+            try:
+                self.flush()
+            except StaleSessionError:
+                self.head = self.repository.acknowledged(self.head)
+                self.flush()
         if self.head.branch is not None:
             self.adopt(self.repository.head(self.head.branch))
 
@@ -212,14 +221,13 @@ class Session:
 
     def check_writable(self) -> None:
         """Raise unless this session may change the dataset."""
-        if self.head.branch is None:
-            raise ReadOnlyModeError(
-                f"{self.store.url} is at the past commit {self.head.snapshot.id}, which cannot change; "
-                "load the branch to write"
-            )
         if self.read_only:
             raise ReadOnlyModeError(
                 f"{self.store.url} is open read-only; load it with read_only=False, or set ds.read_only = False"
+            )
+        if self.head.branch is None and self.head.snapshot.kind == "staged":
+            raise ReadOnlyModeError(
+                f"{self.store.url} is at a past state that was never committed; load a branch or commit to write"
             )
         fork.check_script()
 
@@ -340,9 +348,26 @@ class Session:
     def _write(self) -> None:
         from zlake.session.flush import flush  # which needs the class
 
-        with self.noting_doubt(), self.advising():
+        with self.noting_doubt(), self.advising(), self.on_branch():
             self.adopt(flush(self))
         self.flushed = True
+
+    @contextmanager
+    def on_branch(self) -> Iterator[None]:
+        """Stand on a branch to write: a change of a past commit makes one, ``auto_<id>``, in the same swap."""
+        if self.head.branch is not None:
+            yield
+            return
+        past = self.head
+        self.head = self.repository.unborn_branch(f"auto_{self.context.new_id()}", past)
+        try:
+            yield
+        except CommitStateUnknownError:
+            self._past = past  # the branch may be there: `recover` finds out
+            raise
+        except BaseException:
+            self.head = past
+            raise
 
     @contextmanager
     def advising(self) -> Iterator[None]:
@@ -358,6 +383,15 @@ class Session:
             else:
                 advice = "nothing of this call was written: call refresh() to see theirs, and make the change again"
             raise ConflictError(f"{error}; {advice}", error.conflicts) from error
+        except (BranchDeletedError, StaleSessionError) as error:
+            if self.depth or self._kept:
+                advice = (
+                    "what this session has not flushed is still buffered: checkout(name, create=True) takes it to a "
+                    "new branch, refresh(discard=True) drops it"
+                )
+            else:
+                advice = "nothing of this call was written: checkout(name, create=True) goes on on a new branch"
+            raise type(error)(f"{error}; {advice}") from error
 
     # ------------------------------------------------------------ writes whose outcome is unknown
 
@@ -396,6 +430,7 @@ class Session:
             raise error from cause
         if head is None:
             self._unsure = None
+            self.head = self._past or self.head
             return None
         kept = self._kept
         self.adopt(head)

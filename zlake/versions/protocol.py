@@ -16,10 +16,8 @@ from typing import Final
 from zlake.context import Context
 from zlake.errors import (
     CommitError,
-    CommitStateUnknownError,
-    FormatError,
     ObjectExistsError,
-    StorageError,
+    StaleSessionError,
     StorageUnavailableError,
     WriteStateUnknownError,
 )
@@ -41,19 +39,24 @@ _LONGEST_WAIT: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A snapshot, and the branch document that will name it."""
+    """A snapshot, and the branch document that will name it; ``stored`` if the snapshot is in the storage already."""
 
     snapshot: Snapshot
     ref: Ref
+    stored: bool = False
 
 
 Build = Callable[[Head, Changes, Draft], Proposal]
+Follow = Callable[[Head, Changes, Head], Changes]
 
 
-def publish(
-    objects: Objects, context: Context, head: Head, changes: Changes, build: Build, reader: RowReader | None
-) -> Head:
-    """Bring a branch from ``head`` to a new snapshot, rebasing onto what others have published in between.
+def rebasing(objects: Objects, reader: RowReader | None) -> Follow:
+    """Return what ordinary writes do after a lost swap: express their changes against what is there now."""
+    return lambda head, changes, theirs: rebase(head.snapshot, changes, theirs.snapshot, objects, reader)
+
+
+def publish(objects: Objects, context: Context, head: Head, changes: Changes, build: Build, follow: Follow) -> Head:
+    """Bring a branch from ``head`` to a new snapshot, by following what others have published in between.
 
     Parameters
     ----------
@@ -67,8 +70,9 @@ def publish(
         What to change, against ``head.snapshot``.
     build
         Makes the snapshot and branch document from a head and changes against it.
-    reader
-        For the rebase.
+    follow
+        What to do when the swap was lost: returns the changes against what the branch is now, from what it was, the
+        changes against that, and what it is.
 
     Returns
     -------
@@ -79,6 +83,10 @@ def publish(
     ------
     ConflictError
         If another writer changed the same things; the branch is as that writer left it.
+    BranchDeletedError
+        If the branch was deleted.
+    StaleSessionError
+        If it was reset, or put elsewhere in history.
     CommitStateUnknownError
         If it cannot be known whether the swap landed.
     CommitError
@@ -91,18 +99,41 @@ def publish(
         draft = Draft(objects, context)
         proposal = build(head, changes, draft)
         write_pages(store, draft)
-        write_snapshot(store, proposal.snapshot)
+        if not proposal.stored:
+            write_snapshot(store, proposal.snapshot)
         outcome = swap(store, head, proposal)
         if isinstance(outcome, Written):
             objects.remember("snapshot", proposal.snapshot.id, proposal.snapshot)
             return Head(head.branch, proposal.ref, outcome.generation, proposal.snapshot)
         theirs = read_head(objects, head.branch, outcome)
-        changes = rebase(head.snapshot, changes, theirs.snapshot, objects, reader)
+        check_still_ours(store, head, theirs)
+        changes = follow(head, changes, theirs)
         head = theirs
         _wait(attempt, time.perf_counter() - started)
     raise CommitError(
         f"{store.url}: branch {head.branch!r} was changed by others {ATTEMPTS} times while this write was under way; "
         "nothing was lost, try again"
+    )
+
+
+def check_still_ours(store: Store, head: Head, theirs: Head) -> None:
+    """Raise unless what a writer knows of a branch, ``head``, is still a part of what the branch is now.
+
+    Raises
+    ------
+    StaleSessionError
+        If what was staged was dropped, or the branch was put elsewhere in history.
+    """
+    since = head.ref.sequence
+    if theirs.ref.restarted > since:
+        what = "was deleted and made anew, or moved to another history,"
+    elif theirs.ref.dropped > since and head.ref.staged is not None:
+        what = "was reset, which dropped what was staged on it,"
+    else:
+        return
+    raise StaleSessionError(
+        f"{store.url}: branch {head.branch!r} {what} since this session read it; checkout(name, create=True) goes on "
+        "from what this session knows, on a branch of its own; refresh() goes on from what the branch is now"
     )
 
 
@@ -161,37 +192,7 @@ def swap(store: Store, head: Head, proposal: Proposal) -> Written | Versioned:
         If no answer came and the branch cannot be read, or so much has happened since that it no longer tells.
     """
     assert head.branch is not None
-    ours, doubt = proposal.ref, None
-    try:
-        outcome = refs.swap_branch(store, head.branch, ours, head.generation)
-        if isinstance(outcome, Written):
-            return outcome
-    except WriteStateUnknownError as error:
-        doubt = error
-    # Lost, or told so by a driver that met its own object when it tried again, or told nothing: the branch says it.
-    try:
-        found = store.read_versioned(paths.branch_key(head.branch))
-        now = None if found.value is None else refs.parse_branch(store, head.branch, found.value)
-    except (StorageError, FormatError) as error:
-        raise unknown(store, head.branch, proposal) from doubt or error
-    landed = now is not None and refs.landed(ours.write_id, ours.sequence, now)
-    if landed is None:
-        raise unknown(store, head.branch, proposal) from doubt
-    if not landed:
-        return found
-    return Written(found.generation if now is not None and now.write_id == ours.write_id else head.generation)
-
-
-def unknown(store: Store, branch: str, proposal: Proposal) -> CommitStateUnknownError:
-    """Return the error that says what to look for."""
-    return CommitStateUnknownError(
-        f"{store.url}: it is not known whether branch {branch!r} was brought to {proposal.snapshot.id}: the storage "
-        "gave no answer. Call refresh(), or load the dataset again, and see whether the change is there before you "
-        "repeat it",
-        proposal.snapshot.id,
-        proposal.ref.write_id,
-        proposal.ref.sequence,
-    )
+    return refs.swap_branch(store, head.branch, proposal.ref, head.generation)
 
 
 def _wait(attempt: int, took: float) -> None:

@@ -1,11 +1,10 @@
-"""Reading where a branch, tag or commit stands: the ref, then the snapshot that it names."""
+"""Reading where a branch stands: the ref, then the snapshot that it names."""
 
 from __future__ import annotations
 
-from zlake.errors import DatasetCorruptError, RefNotFoundError
+from zlake.errors import DatasetCorruptError
 from zlake.format import paths
 from zlake.format.documents import Ref, Snapshot
-from zlake.format.names import is_id
 from zlake.storage.store import Versioned
 from zlake.versions import refs
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
@@ -14,13 +13,15 @@ from zlake.versions.objects import Objects
 MAIN = "main"
 
 
-def read_head(objects: Objects, branch: str, found: Versioned | None = None) -> Head:
+def read_head(objects: Objects, branch: str, found: Versioned | None = None, *, deleted_ok: bool = False) -> Head:
     """Return a branch with its snapshot: two reads, no listing; one where its document is known already, as ``found``.
+
+    With ``deleted_ok`` it may also be a tombstone, or a branch that was never made.
 
     Raises
     ------
     RefNotFoundError
-        If there is no such branch.
+        If there is no such branch; its subclass `BranchDeletedError`, if it was deleted.
     DatasetCorruptError
         If the branch names something that is missing, or is no state of this branch.
     CorruptObjectError
@@ -30,12 +31,16 @@ def read_head(objects: Objects, branch: str, found: Versioned | None = None) -> 
     if found is None:
         found = store.read_versioned(paths.branch_key(branch))
     if found.value is None:
+        if deleted_ok:
+            return Head(branch, UNBORN, found.generation, EMPTY_SNAPSHOT)
         if branch != MAIN:
             raise refs.not_found(store, branch, "branch")
         _check_unborn(objects)
         # creating the dataset was cut short after its root: the first write completes it
         return Head(branch, UNBORN, found.generation, EMPTY_SNAPSHOT)
     ref = refs.parse_branch(store, branch, found.value)
+    if ref.deleted and not deleted_ok:
+        raise refs.branch_deleted(store, branch, ref)
     return Head(branch, ref, found.generation, snapshot_of(objects, ref, branch))
 
 
@@ -81,32 +86,7 @@ def _unfit(objects: Objects, named_by: str, snapshot: Snapshot) -> DatasetCorrup
 
 
 def detached(snapshot: Snapshot) -> Head:
-    """Return the head of a snapshot that is addressed by its id: it can be read, not written."""
+    """Return the head of a snapshot that is no branch's: it can be read, and a commit can be the start of a branch."""
     commit = snapshot.id if snapshot.kind == "commit" else next(iter(snapshot.parents), None)
     staged = snapshot.id if snapshot.kind == "staged" and snapshot.id else None
     return Head(None, Ref(commit=commit, staged=staged, sequence=0, write_id=""), b"", snapshot)
-
-
-def resolve(objects: Objects, address: str | None) -> Head:
-    """Return the version that an address names: a branch (``main`` for None), a tag, or a commit id.
-
-    Raises
-    ------
-    InvalidRefNameError
-        If nothing can have this name.
-    RefNotFoundError
-        If nothing has it; near matches are suggested where the storage can list.
-    """
-    if address is None:
-        return read_head(objects, MAIN)
-    if is_id(address):
-        if objects.find_snapshot(address) is None:
-            raise RefNotFoundError(f"{objects.store.url} has no commit {address!r}")
-        return detached(commit_of(objects, address, "the address"))
-    try:
-        return read_head(objects, address)
-    except RefNotFoundError:
-        tag = refs.find_tag(objects.store, address)
-        if tag is None:
-            raise refs.not_found(objects.store, address, "branch, tag or commit") from None
-    return detached(commit_of(objects, tag.commit, f"tag {address!r}"))

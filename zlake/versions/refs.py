@@ -3,27 +3,60 @@
 from __future__ import annotations
 
 import difflib
-from typing import Final
 
 from zlake import limits
 from zlake.context import Context
-from zlake.errors import RefNotFoundError
+from zlake.errors import (
+    BranchDeletedError,
+    CommitStateUnknownError,
+    FormatError,
+    RefNotFoundError,
+    StorageError,
+    WriteStateUnknownError,
+)
 from zlake.format import decode, encode, paths
 from zlake.format.documents import Ref, Tag
-from zlake.format.names import is_id, ref_problem
-from zlake.storage.store import Lost, Store, Written
-
-_ID_LENGTH: Final = 26
+from zlake.format.names import ref_problem
+from zlake.storage.store import Store, Versioned, Written
 
 
-def next_ref(ref: Ref, commit: str | None, staged: str | None, context: Context) -> Ref:
-    """Return the branch document that follows ``ref``."""
+def next_ref(
+    ref: Ref,
+    commit: str | None,
+    staged: str | None,
+    context: Context,
+    *,
+    deleted: bool = False,
+    dropped: bool = False,
+    restarted: bool = False,
+) -> Ref:
+    """Return the branch document that follows ``ref``.
+
+    Parameters
+    ----------
+    ref
+        What the branch says now.
+    commit, staged
+        What it is to name.
+    context
+        Source of ids.
+    deleted
+        It is to be a tombstone.
+    dropped
+        What was staged is dropped: writers who knew it are told.
+    restarted
+        It is put elsewhere in history: writers who knew it before must not go on.
+    """
+    sequence = ref.sequence + 1
     return Ref(
         commit=commit,
         staged=staged,
-        sequence=ref.sequence + 1,
+        sequence=sequence,
         write_id=context.new_id(),
         previous=(ref.write_id, *ref.previous)[: limits.REF_WRITES],
+        deleted=deleted,
+        dropped=sequence if dropped else ref.dropped,
+        restarted=sequence if restarted else ref.restarted,
     )
 
 
@@ -48,15 +81,53 @@ def create_branch(store: Store, name: str, ref: Ref) -> bool:
     return isinstance(store.create(paths.branch_key(name), encode(ref)), Written)
 
 
-def swap_branch(store: Store, name: str, ref: Ref, generation: bytes) -> Written | Lost:
-    """Atomic: replace the branch if it still has this generation.
+def swap_branch(store: Store, name: str, ref: Ref, generation: bytes) -> Written | Versioned:
+    """Atomic: replace the branch if it still has this generation, and find out how that ended where no answer says it.
+
+    Returns
+    -------
+    Written or Versioned
+        Where it landed, the generation to go on from: the old one if others have built upon ours already, which makes
+        our next write find that out. Where it was lost, the branch document that is there instead.
 
     Raises
     ------
-    WriteStateUnknownError
-        If no answer came and the branch cannot be read.
+    CommitStateUnknownError
+        If no answer came and the branch cannot be read, or so much has happened since that it no longer tells.
     """
-    return store.swap(paths.branch_key(name), encode(ref), generation)
+    doubt = None
+    try:
+        outcome = store.swap(paths.branch_key(name), encode(ref), generation)
+        if isinstance(outcome, Written):
+            return outcome
+    except WriteStateUnknownError as error:
+        doubt = error
+    # Lost, or told so by a driver that met its own object when it tried again, or told nothing: the branch says it.
+    try:
+        found = store.read_versioned(paths.branch_key(name))
+        now = None if found.value is None else parse_branch(store, name, found.value)
+    except (StorageError, FormatError) as error:
+        raise unknown(store, name, ref) from doubt or error
+    won = now is not None and landed(ref.write_id, ref.sequence, now)
+    if won is None:
+        raise unknown(store, name, ref) from doubt
+    if not won:
+        return found
+    return Written(found.generation if now is not None and now.write_id == ref.write_id else generation)
+
+
+def unknown(store: Store, branch: str, ref: Ref) -> CommitStateUnknownError:
+    """Return the error that says what to look for."""
+    named = ref.staged or ref.commit or ""
+    what = "its deletion" if ref.deleted else named or "its beginning"
+    return CommitStateUnknownError(
+        f"{store.url}: it is not known whether branch {branch!r} was brought to {what}: the storage "
+        "gave no answer. Call refresh(), or load the dataset again, and see whether the change is there before you "
+        "repeat it",
+        named,
+        ref.write_id,
+        ref.sequence,
+    )
 
 
 def landed(write_id: str, sequence: int, now: Ref) -> bool | None:
@@ -81,17 +152,19 @@ def landed(write_id: str, sequence: int, now: Ref) -> bool | None:
     return now.previous[behind - 1] == write_id
 
 
+def parse_tag(store: Store, name: str, data: bytes) -> Tag:
+    """Return the tag in an object's bytes; raises `CorruptObjectError` if they are damaged."""
+    return decode(Tag, data, where=f"{store.url.rstrip('/')}/{paths.tag_key(name)}")
+
+
 def find_tag(store: Store, name: str) -> Tag | None:
-    """Return a tag, or None if there is none or it was deleted."""
+    """Return a tag, also the tombstone of one, or None if there never was one."""
     data = store.read(paths.tag_key(name))
-    if data is None:
-        return None
-    tag = decode(Tag, data, where=f"{store.url.rstrip('/')}/{paths.tag_key(name)}")
-    return None if tag.deleted else tag
+    return None if data is None else parse_tag(store, name, data)
 
 
 def branch_names(store: Store) -> list[str]:
-    """Return the names of all branches, sorted."""
+    """Return the names of all branches, deleted ones too, sorted."""
     return _names(store, paths.BRANCHES)
 
 
@@ -110,6 +183,12 @@ def not_found(store: Store, name: str, kind: str) -> RefNotFoundError:
     known = [*branch_names(store), *tag_names(store)] if store.capabilities.listable else []
     near = difflib.get_close_matches(name, known, 3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; there are {known[:20]}" if known else ""
-    if is_id(name.lower().ljust(_ID_LENGTH, "a")) and kind != "branch":
-        hint += "; a commit is named by all 26 small letters and digits of its id"
     return RefNotFoundError(f"{store.url} has no {kind} {name!r:.300}{hint}")
+
+
+def branch_deleted(store: Store, name: str, ref: Ref) -> BranchDeletedError:
+    """Return the error for a branch that is a tombstone."""
+    held = f"; it named commit {ref.commit}" if ref.commit else ""
+    return BranchDeletedError(
+        f"{store.url}: branch {name!r} was deleted{held}; restore_branch({name!r}) brings it back as it was"
+    )

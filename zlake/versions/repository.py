@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from zlake.context import Context
 from zlake.errors import CommitStateUnknownError, ReadOnlyModeError
 from zlake.extents.map import ExtentMap
@@ -17,13 +19,14 @@ from zlake.versions.commit import build_commit
 from zlake.versions.create import create_dataset, read_root
 from zlake.versions.extent_store import inline_map, load_extents
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
+from zlake.versions.named import Named
 from zlake.versions.objects import Located, Objects
-from zlake.versions.protocol import publish
+from zlake.versions.protocol import publish, rebasing
 from zlake.versions.safety import check_writable
 from zlake.versions.stage import build_staged
 
 
-class Repository:
+class Repository(Named):
     """A dataset's versions; its only state is a memory of what it read. Safe to share between threads.
 
     Parameters
@@ -80,10 +83,6 @@ class Repository:
         """Return a branch as it is now: two reads; raises as `zlake.versions.read_head.read_head`."""
         return read_head.read_head(self.objects, branch)
 
-    def resolve(self, address: str | None) -> Head:
-        """Return a branch, tag or commit; raises as `zlake.versions.read_head.resolve`."""
-        return read_head.resolve(self.objects, address)
-
     def at(self, snapshot_id: str, branch: str | None = None) -> Head:
         """Return one very snapshot, staged or committed, to read; empty for the state before the first.
 
@@ -114,19 +113,26 @@ class Repository:
         Returns
         -------
         Head or None
-            The branch as it is now, with what was written, and perhaps with what others wrote upon it; None if the
-            write did not land.
+            The branch as it is now, with what was written, and perhaps with what others wrote upon it, or deleted
+            since; None if the write did not land.
 
         Raises
         ------
         CommitStateUnknownError
             The same one, if so much has happened since that it can no longer be known.
         """
-        head = self.head(branch)
+        head = read_head.read_head(self.objects, branch, deleted_ok=True)
         found = refs.landed(error.write_id, error.sequence, head.ref)
         if found is None:
             raise error
         return head if found else None
+
+    def acknowledged(self, head: Head) -> Head:
+        """Return a head whose next write is carried over to what its branch is now, whatever happened to it since."""
+        assert head.branch is not None
+        now = self.head(head.branch).ref
+        ref = msgspec.structs.replace(head.ref, sequence=now.sequence)
+        return Head(head.branch, ref, head.generation, head.snapshot)
 
     def snapshot(self, snapshot_id: str) -> Snapshot:
         """Return a commit or staged snapshot.
@@ -188,7 +194,7 @@ class Repository:
         if changes.is_empty:
             return head
         build = partial(build_staged, objects=self.objects, context=self.context)
-        return publish(self.objects, self.context, head, changes, build, reader)
+        return publish(self.objects, self.context, head, changes, build, rebasing(self.objects, reader))
 
     def commit(
         self,
@@ -242,7 +248,8 @@ class Repository:
             author=author,
             allow_empty=allow_empty or flushed or bool(changes and not changes.is_empty),
         )
-        return publish(self.objects, self.context, head, changes or NO_CHANGES, build, reader)
+        follow = rebasing(self.objects, reader)
+        return publish(self.objects, self.context, head, changes or NO_CHANGES, build, follow)
 
     def _check(self, head: Head) -> None:
         if head.branch is None:
@@ -250,4 +257,6 @@ class Repository:
                 f"{self.store.url} is at the past version {head.snapshot.id}, which cannot change; "
                 "load the branch to write"
             )
+        if head.ref.deleted:
+            raise refs.branch_deleted(self.store, head.branch, head.ref)
         check_writable(self.store, single_writer=self.single_writer)

@@ -1,0 +1,129 @@
+"""Branches and tags as a session sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from zlake.errors import CommitStateUnknownError, StorageError, VersionControlError
+from zlake.session import commit
+from zlake.session.session import Session, alone
+from zlake.versions.head import Head
+
+T = TypeVar("T")
+
+
+def once(
+    session: Session, what: str, name: str, do: Callable[[], T], find: Callable[[CommitStateUnknownError], T | None]
+) -> T:
+    """Do something to a ref, unless the same was tried before, nobody could tell how it ended, and it landed.
+
+    Parameters
+    ----------
+    session
+        Remembers what is in doubt.
+    what, name
+        What is done to which ref.
+    do
+        Does it.
+    find
+        Says whether an earlier attempt landed, by what it returns then.
+    """
+    error = session.doubts.get((what, name))
+    if error is not None:
+        try:
+            found = find(error)
+        except StorageError as cause:
+            raise error from cause
+        del session.doubts[what, name]
+        if found is not None:
+            return found
+    try:
+        return do()
+    except CommitStateUnknownError as unknown:
+        session.doubts[what, name] = unknown
+        raise
+
+
+def landed(session: Session, name: str) -> Callable[[CommitStateUnknownError], Head | None]:
+    """Return what finds out whether a swap of a branch landed."""
+    return lambda error: session.repository.landed(name, error)
+
+
+def _tag_landed(session: Session, name: str) -> Callable[[CommitStateUnknownError], bool | None]:
+    def find(error: CommitStateUnknownError) -> bool | None:
+        found = session.repository.find_tag(name)
+        return True if found is not None and found.write_id == error.write_id else None
+
+    return find
+
+
+def branches(session: Session) -> list[str]:
+    """Return the names of all branches, the open one too if the first write to it is still to come."""
+    found = set(session.repository.branches())
+    head = session.head
+    if head.branch is not None and head.ref.sequence == 0:
+        found.add(head.branch)
+    return sorted(found)
+
+
+@alone
+def delete_branch(session: Session, name: str) -> None:
+    """Delete a branch, so that it can be restored."""
+    session.check_writable()
+    if name == session.head.branch:
+        raise VersionControlError(
+            f"{session.store.url}: branch {name!r} is open here, and cannot be deleted; check another one out first"
+        )
+    once(session, "delete branch", name, lambda: session.repository.delete_branch(name), landed(session, name))
+
+
+@alone
+def restore_branch(session: Session, name: str) -> None:
+    """Bring a deleted branch back as it was."""
+    session.check_writable()
+    repository = session.repository
+    head = once(session, "restore branch", name, lambda: repository.restore_branch(name), landed(session, name))
+    if session.head.branch == name and session.head.ref.deleted:
+        session.adopt(head)
+
+
+@alone
+def tag(session: Session, name: str, address: str | None) -> str:
+    """Name a commit, by default the newest of this version, and return its id."""
+    session.check_writable()
+    repository = session.repository
+    if address is None:
+        commit_id = commit.commit_id(session)
+        if commit_id is None:
+            raise VersionControlError(f"{session.store.url} has no commit yet for tag {name!r} to name; commit first")
+    else:
+        commit_id = commit_of(session, address)
+    once(session, "tag", name, lambda: repository.create_tag(name, commit_id), _tag_landed(session, name))
+    return commit_id
+
+
+def commit_of(session: Session, address: Any) -> str:
+    """Return the id of the newest commit of a branch, tag, commit id or the beginning of one."""
+    head = session.repository.resolve(address)
+    if head.ref.commit is None:
+        raise VersionControlError(f"{session.store.url}: branch {head.branch!r} has no commit yet")
+    return head.ref.commit
+
+
+@alone
+def delete_tag(session: Session, name: str) -> None:
+    """Delete a tag; the commit stays."""
+    session.check_writable()
+    once(session, "delete tag", name, lambda: session.repository.delete_tag(name), _tag_landed(session, name))
+
+
+def details(session: Session, address: Any) -> dict[str, Any]:
+    """Return what `commits` says of one commit, and its parents."""
+    snapshot = session.repository.snapshot(commit_of(session, address))
+    return {**commit.described(snapshot), "parents": list(snapshot.parents)}
+
+
+def pending_commit_id(session: Session) -> str | None:
+    """Return the id of the staged state that the next commit would record, None if nothing is staged."""
+    return session.head.ref.staged
