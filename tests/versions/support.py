@@ -28,6 +28,7 @@ class World:
         self.segments: dict[str, list[Row]] = {}
         self.next_id = count(1000, 3)
         self.ids_read = 0
+        self.rewritten = 0
 
     def rows(self, segments: Sequence[SegmentTensor], extents: ExtentMap) -> list[Row]:
         return [row for s, start, n in extents.runs() for row in self.segments[segments[s].segment][start : start + n]]
@@ -39,6 +40,23 @@ class World:
 
     def equal(self, key: str, a_segments: Any, a: ExtentMap, b_segments: Any, b: ExtentMap) -> Any:
         return np.array([x == y for x, y in zip(self.rows(a_segments, a), self.rows(b_segments, b), strict=True)])
+
+    def holds_classes(self, state: TensorState) -> bool:
+        return state.htype == "class_label"
+
+    def rewrite(
+        self,
+        source: TensorState,
+        segments: Sequence[SegmentTensor],
+        extents: ExtentMap,
+        target: TensorState,
+        numbers: Any = None,
+    ) -> tuple[tuple[SegmentTensor, ...], ExtentMap]:
+        rows = self.rows(segments, extents)
+        self.rewritten += len(rows)
+        if numbers is not None:
+            rows = [(i, int(numbers[value]) if value < len(numbers) else value) for i, value in rows]
+        return self.write(rows, Context()), ExtentMap.from_runs([(0, 0, len(rows))])
 
     def write(self, rows: Sequence[Row], context: Context) -> tuple[SegmentTensor, ...]:
         if not rows:

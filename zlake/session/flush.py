@@ -11,14 +11,15 @@ import numpy.typing as npt
 from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
 from zlake.extents.plan import plan
-from zlake.format.documents import SegmentTensor, Snapshot
+from zlake.format.documents import SegmentTensor, Snapshot, TensorState
+from zlake.samples import htype
 from zlake.segments.block import Block
 from zlake.segments.gather import gather_ids
 from zlake.segments.source import Source
 from zlake.segments.write import write_segment
 from zlake.session.codecs import codec
 from zlake.session.column import Column
-from zlake.session.rewrite import block_of, same_samples
+from zlake.session.rewrite import block_of, copy_rows, same_samples
 from zlake.session.session import Session
 from zlake.types import IdArray, IntArray
 from zlake.versions import coalesce
@@ -156,6 +157,22 @@ class Rows:
     ) -> npt.NDArray[np.bool_]:
         """Return for each row whether it and the same row of ``other`` hold the same sample, ``(n,) bool``."""
         return same_samples((extents, self._sources(key, segments)), (other, self._sources(key, other_segments)))
+
+    def holds_classes(self, state: TensorState) -> bool:
+        """Say whether the samples of a tensor are numbers of the classes that its info names."""
+        return "class_names" in htype(state.htype).keys
+
+    def rewrite(
+        self,
+        source: TensorState,
+        segments: Sequence[SegmentTensor],
+        extents: ExtentMap,
+        target: TensorState,
+        numbers: IntArray | None = None,
+    ) -> tuple[tuple[SegmentTensor, ...], ExtentMap]:
+        """Copy rows of a tensor, with their ids, to where another one, or the same, can name them."""
+        with nothing_changed(self._session.store):
+            return copy_rows(self._session, source, segments, extents, target, numbers)
 
     def _sources(self, key: str, segments: Sequence[SegmentTensor]) -> list[Source]:
         dtype = self._dtypes.get(key)

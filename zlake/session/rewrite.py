@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
+from zlake.extents import edit
 from zlake.extents.map import ExtentMap
 from zlake.extents.plan import plan
+from zlake.format.documents import Extent, ExtentTable, SegmentTensor, TensorState
+from zlake.samples import Prepared
 from zlake.segments.block import Block
 from zlake.segments.gather import (
     expand_sequences,
@@ -20,9 +25,14 @@ from zlake.segments.gather import (
     gather_shapes,
 )
 from zlake.segments.source import Source
+from zlake.segments.write import write_segment
+from zlake.session.codecs import codec
 from zlake.session.column import Column
+from zlake.session.prepare import prepare_rows
 from zlake.session.read import one_shape
-from zlake.types import IntArray
+from zlake.session.read import samples as samples_of
+from zlake.session.session import Session
+from zlake.types import Array, IntArray
 
 
 def block_of(column: Column, content: ExtentMap) -> Block:
@@ -94,3 +104,72 @@ def _stored(extents: ExtentMap, sources: Sequence[Source]) -> list[Any]:
         flat = [(a.shape, a.tobytes()) for a in gather_list(made, sources).result()]
     ends = np.cumsum(counts).tolist()
     return [flat[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
+
+
+def copy_rows(
+    session: Session,
+    source: TensorState,
+    segments: Sequence[SegmentTensor],
+    extents: ExtentMap,
+    target: TensorState,
+    numbers: IntArray | None,
+) -> tuple[tuple[SegmentTensor, ...], ExtentMap]:
+    """Write stored rows of one tensor anew, with their ids, for another one or with other class numbers.
+
+    Parameters
+    ----------
+    session
+        Reads and writes segments.
+    source, segments, extents
+        The tensor that has the rows, and the rows.
+    target
+        The tensor that they are written for.
+    numbers
+        New class numbers by the old ones, ``(n,) int64``, or None to copy what is stored.
+
+    Returns
+    -------
+    tuple
+        The new segments, each of about as many bytes as a flush, and the rows there in the same order.
+    """
+    made: list[SegmentTensor] = []
+    for part in _parts(segments, extents, session.context.flush_bytes):
+        table = ExtentTable(tuple(segments), tuple(Extent(*run) for run in part.runs()))
+        column = Column(session, structs.replace(source, extents=table, length=part.length, info=target.info))
+        block = block_of(column, part) if numbers is None else _renumbered(column, numbers)
+        chain = codec(Column(session, target))
+        entries = write_segment(session.store, session.context.new_id(), {target.key: (block, chain)}, session.context)
+        made.append(entries[target.key])
+    return tuple(made), ExtentMap.from_runs((i, 0, entry.rows) for i, entry in enumerate(made))
+
+
+def _parts(segments: Sequence[SegmentTensor], extents: ExtentMap, most: int) -> Iterator[ExtentMap]:
+    """Cut a map into pieces whose stored rows take about so many bytes."""
+    if not extents.length:
+        return
+    each = np.array([max(1, entry.bytes // entry.rows) for entry in segments], np.int64)
+    size = np.cumsum(each[extents.segment] * extents.count)
+    pieces = min(extents.length, -(-int(size[-1]) // most))
+    cuts = [extents.length * i // pieces for i in range(pieces + 1)]
+    for start, stop in pairwise(cuts):
+        yield edit.slice_(extents, start, stop)
+
+
+def _renumbered(column: Column, numbers: IntArray) -> Block:
+    """Return the rows of a column of class numbers with other numbers."""
+    every = slice(0, len(column), 1)
+    ids = gather_ids(*column.plan(every))
+    samples = samples_of(column, every).result()
+    if column.state.sequence:
+        samples = [[_replaced(item, numbers) for item in sample] for sample in samples]
+    else:
+        samples = [_replaced(sample, numbers) for sample in samples]
+    ready = prepare_rows(column, samples)
+    assert isinstance(ready.items, Prepared)
+    column.buffer.push_many(ready.items, ids, ready.counts, False)
+    return column.buffer.block()
+
+
+def _replaced(labels: Array, numbers: IntArray) -> Array:
+    known = labels < len(numbers)
+    return np.where(known, numbers[np.where(known, labels, 0)], labels).astype(labels.dtype)

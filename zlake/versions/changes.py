@@ -142,3 +142,35 @@ class RowReader(IdReader, Protocol):
     ) -> npt.NDArray[np.bool_]:
         """Return for each row whether it and the same row of ``other`` hold the same sample, ``(n,) bool``."""
         ...
+
+    def holds_classes(self, state: TensorState) -> bool:
+        """Say whether the samples of a tensor are numbers of the classes that its info names."""
+        ...
+
+    def rewrite(
+        self,
+        source: TensorState,
+        segments: Sequence[SegmentTensor],
+        extents: ExtentMap,
+        target: TensorState,
+        numbers: IntArray | None = None,
+    ) -> tuple[tuple[SegmentTensor, ...], ExtentMap]:
+        """Copy rows of a tensor, with their ids, to where another one, or the same, can name them.
+
+        Parameters
+        ----------
+        source
+            The tensor that has the rows.
+        segments, extents
+            The rows.
+        target
+            The tensor that they are written for; of the same htype, dtype, rank and sample compression.
+        numbers
+            New numbers of classes by their old ones, ``(n,) int64``; numbers beyond them stay.
+
+        Returns
+        -------
+        tuple
+            New segments, and the rows there in the same order.
+        """
+        ...

@@ -1,26 +1,26 @@
-"""Changes that were made against one snapshot, carried over to another one of the same branch, by sample id."""
+"""Changes that were made against one snapshot, carried over to another one, by sample id."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
+import numpy as np
 from msgspec import structs
 
-from zlake.errors import ConflictError
-from zlake.format.documents import Info, Snapshot, TensorState
-from zlake.versions.changes import Changes, RowReader
+from zlake.extents import edit
+from zlake.format.documents import ExtentTable, Info, Snapshot, TensorState
+from zlake.types import IntArray
+from zlake.versions.changes import Changes, RowChanges, RowReader
+from zlake.versions.conflicts import Conflict, Conflicts, conflict_error
+from zlake.versions.extent_store import load_extents
+from zlake.versions.names import CLASS_NAMES, are_names, merge_names
 from zlake.versions.objects import Objects
-from zlake.versions.rebase_rows import Conflict, RowRebase
-
-_NAMED_IN_MESSAGE = 5
-_STORED = {"length", "extents", "info", "key"}
-_SCHEMA_FIELDS = tuple(name for name in TensorState.__struct_fields__ if name not in _STORED)
+from zlake.versions.rebase_rows import RowRebase, ids_of
+from zlake.versions.rebase_schema import info_value, merge_groups, merge_info, merge_schema
 
 
 def rebase(base: Snapshot, changes: Changes, theirs: Snapshot, objects: Objects, reader: RowReader | None) -> Changes:
-    """Return the changes as they apply to ``theirs``, the state that other writers have brought the branch to.
+    """Return a writer's changes as they apply to ``theirs``, the state that other writers have brought the branch to.
 
     Appended rows come behind theirs; updates and deletions follow their rows by sample id. Where nobody moved rows of
     the base no ids are read.
@@ -44,146 +44,229 @@ def rebase(base: Snapshot, changes: Changes, theirs: Snapshot, objects: Objects,
     ConflictError
         If both sides changed the same rows, tensors, names or info keys; all of them are listed.
     """
-    return _Rebase(base, changes, theirs, objects, reader).run()
+    conflicts = Conflicts()
+    rebased = carry(base, changes, theirs, objects, reader, conflicts)
+    if conflicts.found:
+        raise conflict_error(conflicts.found)
+    return rebased
+
+
+def carry(
+    base: Snapshot,
+    changes: Changes,
+    onto: Snapshot,
+    objects: Objects,
+    reader: RowReader | None,
+    conflicts: Conflicts,
+    target: Snapshot | None = None,
+) -> Changes:
+    """Return changes as they apply to another state; the result holds only if no conflict is left.
+
+    Parameters
+    ----------
+    base, changes
+        Changes, and the snapshot that they are expressed against.
+    onto
+        The snapshot to express them against.
+    objects, reader
+        As of `rebase`.
+    conflicts
+        Decides about what both sides changed, and keeps what nobody decides about.
+    target
+        The snapshot that the changes lead to, if they come from another line of history: then a row or tensor that
+        they add may be there already, and a tensor that is gone can be brought back.
+    """
+    return _Rebase(base, changes, onto, objects, reader, conflicts, target).run()
 
 
 class _Rebase:
     def __init__(
-        self, base: Snapshot, changes: Changes, theirs: Snapshot, objects: Objects, reader: RowReader | None
+        self,
+        base: Snapshot,
+        changes: Changes,
+        onto: Snapshot,
+        objects: Objects,
+        reader: RowReader | None,
+        conflicts: Conflicts,
+        target: Snapshot | None,
     ) -> None:
         self.changes = changes
         self.base = base
-        self.theirs = theirs
+        self.onto = onto
         self.objects = objects
-        self.conflicts: list[Conflict] = []
-        self.rows = RowRebase(theirs, objects, reader, self.conflicts)
+        self.reader = reader
+        self.conflicts = conflicts
+        self.foreign = target is not None
+        self.engine = RowRebase(base, onto, objects, reader, conflicts, target)
         self.base_tensors = {state.key: state for state in base.tensors}
-        self.their_tensors = {state.key: state for state in theirs.tensors}
+        self.onto_tensors = {state.key: state for state in onto.tensors}
+        self.target_tensors = {state.key: state for state in target.tensors} if target is not None else {}
+        self.rows = dict(changes.rows)
+        self.tensors = dict(changes.tensors)
+        self.infos = dict(changes.tensor_info)
+        self.deleted = list(changes.deleted)
 
     def run(self) -> Changes:
-        changes = self.changes
-        rows, tensors, infos = dict(changes.rows), dict(changes.tensors), dict(changes.tensor_info)
-        for key in {**rows, **tensors, **infos}:
-            ours, their = self.base_tensors.get(key), self.their_tensors.get(key)
-            if ours is None:
-                # created by us: only its name can clash
-                if their is not None and key in rows:
-                    rows[key] = self.rows.not_landed(key, rows[key])
-                continue
-            if their is None:
-                if key not in tensors and key not in infos and rows[key].only_moves:
-                    del rows[key]
-                else:
-                    self._conflict(ours.name, None, "tensor deleted")
-                continue
-            if key in tensors:
-                tensors[key] = self._schema(ours, tensors[key], their)
-            if key in infos:
-                infos[key] = self._info(ours.name, ours.info, infos[key], their.info)
-            if key in rows:
-                rows[key] = self.rows.rebase(ours, rows[key], their)
-        rebased = replace(
-            changes,
-            rows=rows,
-            tensors=tensors,
-            tensor_info=infos,
-            deleted=self._deleted(),
-            groups=self._groups(),
-            info=None if changes.info is None else self._info("", self.base.info, changes.info, self.theirs.info),
+        for key in {**self.rows, **self.tensors, **self.infos}:
+            self._tensor(key)
+        self._deletions()
+        groups = self.changes.groups
+        if groups is not None:
+            inside = (state.name for state in self.onto_tensors.values() if state.key not in self.deleted)
+            groups = merge_groups(
+                self.conflicts, self.base.groups, groups, self.onto.groups, inside, keep_filled=self.foreign
+            )
+        info = self.changes.info
+        if info is not None:
+            info = merge_info(self.conflicts, self.objects, self.base.info, info, self.onto.info)
+        self._names(self.onto.groups if groups is None else groups)
+        return Changes(
+            rows=self.rows,
+            tensors=self.tensors,
+            deleted=tuple(self.deleted),
+            groups=groups,
+            info=info,
+            tensor_info=self.infos,
         )
-        self._names(rebased)
-        if self.conflicts:
-            raise conflict_error(self.conflicts)
-        return rebased
 
-    def _conflict(self, tensor: str, sample_id: int | None, kind: str) -> None:
-        self.conflicts.append((tensor, sample_id, kind))
+    # ------------------------------------------------------------ tensors
 
-    # ------------------------------------------------------------ schema
+    def _tensor(self, key: str) -> None:
+        base, onto = self.base_tensors.get(key), self.onto_tensors.get(key)
+        if onto is None:
+            if base is not None:
+                self._gone(key, base)
+            return
+        if base is None:
+            if not self.foreign:  # created by us, and landed though we did not learn it
+                if key in self.rows:
+                    self.rows[key] = self.engine.not_landed(key, self.rows[key])
+                return
+            base = structs.replace(onto, length=0, extents=ExtentTable(), info=Info(), dtype=None, ndim=None)
+        if key in self.tensors:
+            self.tensors[key] = merge_schema(self.conflicts, base, self.tensors[key], onto)
+        names, numbers = self._class_names(key, base, onto)
+        if key in self.infos:
+            self.infos[key] = merge_info(
+                self.conflicts, self.objects, base.info, self.infos[key], onto.info, base, names
+            )
+        elif names is not None:
+            self.infos[key] = {**info_value(self.objects, onto.info), CLASS_NAMES: names}
+        if key in self.rows:
+            if numbers is not None and self.reader is not None:
+                self.rows[key] = renumber(onto, self.rows[key], numbers, self.reader)
+            self.rows[key] = self.engine.rebase(base, self.rows[key], onto)
 
-    def _deleted(self) -> tuple[str, ...]:
+    def _gone(self, key: str, base: TensorState) -> None:
+        """Deal with changes of a tensor that is no longer there."""
+        conflict = Conflict(base.name, None, "tensor deleted", key)
+        if key not in self.tensors and key not in self.infos and self.rows[key].only_moves:
+            del self.rows[key]
+        elif not self.foreign:
+            self.conflicts.add(conflict)
+        elif self.conflicts.decide(conflict):
+            self.bring(key)
+        else:
+            self.drop(key)
+
+    def drop(self, key: str) -> None:
+        """Leave a tensor as it is."""
+        for changed in (self.rows, self.tensors, self.infos):
+            changed.pop(key, None)
+
+    def bring(self, key: str) -> None:
+        """Take a tensor as it is where the changes come from."""
+        state = self.target_tensors[key]
+        self.tensors[key] = state
+        self.infos[key] = info_value(self.objects, state.info)
+        segments, extents = load_extents(state.extents, self.objects)
+        ids = ids_of(key, segments, extents, self.reader)
+        assert ids is not None
+        self.rows[key] = RowChanges(segments=segments, appended=extents, appended_ids=ids)
+
+    def _deletions(self) -> None:
         kept = []
-        for key in self.changes.deleted:
-            ours, their = self.base_tensors.get(key), self.their_tensors.get(key)
-            if their is None:
+        for key in self.deleted:
+            base, onto = self.base_tensors.get(key), self.onto_tensors.get(key)
+            if onto is None:
                 continue  # gone on both sides
-            if ours is not None and (ours.length, ours.extents) != (their.length, their.extents):
-                self._conflict(ours.name, None, "tensor deleted")
+            if base is not None and (base.length, base.extents) != (onto.length, onto.extents):
+                conflict = Conflict(base.name, None, "tensor deleted", key)
+                if not self.foreign:
+                    self.conflicts.add(conflict)
+                elif not self.conflicts.decide(conflict):
+                    continue
             kept.append(key)
-        return tuple(kept)
+        self.deleted = kept
 
-    def _schema(self, base: TensorState, ours: TensorState, theirs: TensorState) -> TensorState:
-        """Merge field by field."""
-        merged: dict[str, Any] = {}
-        for name in _SCHEMA_FIELDS:
-            was, mine, other = getattr(base, name), getattr(ours, name), getattr(theirs, name)
-            if mine in (was, other):
-                merged[name] = other
-            elif other == was:
-                merged[name] = mine
-            else:
-                self._conflict(base.name, None, name)
-                merged[name] = other
-        return structs.replace(theirs, **merged)
+    # ------------------------------------------------------------ names
 
-    def _info(self, tensor: str, base: Info, ours: Mapping[str, Any], theirs: Info) -> Mapping[str, Any]:
-        """Merge key by key."""
-        if theirs == base:
-            return ours
-        was, other = self._info_value(base), self._info_value(theirs)
-        merged = dict(other)
-        missing = object()
-        for key in {**was, **ours}:
-            before, mine, now = was.get(key, missing), ours.get(key, missing), other.get(key, missing)
-            if mine in (before, now):
-                continue
-            if now != before:
-                self._conflict(tensor, None, f"info {key!r}")
-            elif mine is missing:
-                merged.pop(key, None)
-            else:
-                merged[key] = mine
-        return merged
-
-    def _info_value(self, info: Info) -> Mapping[str, Any]:
-        return self.objects.info(info.object) if info.object else info.value
-
-    def _groups(self) -> tuple[str, ...] | None:
-        wanted = self.changes.groups
-        if wanted is None:
-            return None
-        was, now = set(self.base.groups), set(self.theirs.groups)
-        removed = was - set(wanted)
-        merged = (now | (set(wanted) - was)) - removed
-        inside = (state.name for state in self.their_tensors.values() if state.key not in self.changes.deleted)
-        for name in (*inside, *merged):
-            for group in removed:
-                if name.startswith(f"{group}/"):
-                    self._conflict(name, None, "group deleted")
-        return tuple(sorted(merged))
-
-    def _names(self, rebased: Changes) -> None:
+    def _names(self, groups: tuple[str, ...]) -> None:
         """Find names that both sides gave to different tensors or groups."""
         names: dict[str, str] = {}
-        for key, state in self.their_tensors.items():
-            if key not in rebased.deleted:
-                names[rebased.tensors.get(key, state).name] = key
-        for key, state in rebased.tensors.items():
-            if names.setdefault(state.name, key) != key:
-                self._conflict(state.name, None, "name")
-        for group in self.theirs.groups if rebased.groups is None else rebased.groups:
+        for key, state in self.onto_tensors.items():
+            if key not in self.deleted:
+                names[self.tensors.get(key, state).name] = key
+        for key, state in list(self.tensors.items()):
+            other = names.setdefault(state.name, key)
+            if other != key:
+                self._one_name(key, state, other)
+        for group in groups:
             if group in names:
-                self._conflict(group, None, "name")
+                self.conflicts.add(Conflict(group, None, "name", names[group]))
+
+    def _one_name(self, key: str, state: TensorState, other: str) -> None:
+        """Deal with a tensor whose name another one has already."""
+        conflict = Conflict(state.name, None, "name", key)
+        if not self.foreign:
+            self.conflicts.add(conflict)
+        elif self.conflicts.decide(conflict):
+            self.drop(other)
+            self.deleted.append(other)
+        elif key in self.onto_tensors:
+            self.tensors[key] = structs.replace(state, name=self.onto_tensors[key].name)
+        else:
+            self.drop(key)
+
+    # ------------------------------------------------------------ class names
+
+    def _class_names(self, key: str, base: TensorState, onto: TensorState) -> tuple[list[str] | None, IntArray | None]:
+        """Unite the class names of both sides.
+
+        Returns
+        -------
+        tuple
+            The names, if they are not what the one or the other side alone would give; and the numbers that the
+            classes of changed rows get, if they are not those that they have.
+        """
+        target = self.target_tensors.get(key)
+        if self.reader is None or onto.info == base.info or not self.reader.holds_classes(onto):
+            return None, None
+        if key in self.infos:
+            carried = self.infos[key].get(CLASS_NAMES, [])
+        elif target is not None:
+            carried = info_value(self.objects, target.info).get(CLASS_NAMES, [])
+        else:
+            return None, None
+        was, here = (info_value(self.objects, info).get(CLASS_NAMES, []) for info in (base.info, onto.info))
+        if here in (was, carried) or not all(map(are_names, (was, here, carried))):
+            return None, None
+        merged, numbers = merge_names(was, here, carried)
+        same = np.array_equal(numbers, np.arange(len(numbers)))
+        return merged, None if same else numbers
 
 
-def conflict_error(conflicts: Sequence[Conflict]) -> ConflictError:
-    """Return the error that lists conflicts."""
-    shown = "; ".join(
-        f"{tensor or 'dataset'!r}{'' if sample_id is None else f' sample {sample_id}'}: {kind}"
-        for tensor, sample_id, kind in conflicts[:_NAMED_IN_MESSAGE]
-    )
-    more = f" and {len(conflicts) - _NAMED_IN_MESSAGE} more" if len(conflicts) > _NAMED_IN_MESSAGE else ""
-    return ConflictError(
-        f"another writer changed the same things since this session read the branch: {shown}{more}",
-        tuple(conflicts),
+def renumber(state: TensorState, rows: RowChanges, numbers: IntArray, reader: RowReader) -> RowChanges:
+    """Return changes whose samples, which are class numbers, have other numbers for the same classes."""
+    n = rows.updated.length
+    both = edit.concat(rows.updated, rows.appended)
+    if not both.length:
+        return rows
+    made, extents = reader.rewrite(state, rows.segments, both, state, numbers)
+    extents = edit.renumber(extents, np.arange(len(made)) + len(rows.segments))
+    return replace(
+        rows,
+        segments=(*rows.segments, *made),
+        updated=edit.slice_(extents, 0, n),
+        appended=edit.slice_(extents, n, extents.length),
     )

@@ -1,0 +1,140 @@
+"""What was changed on both sides, and who decides about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from zlake.errors import ConflictError, MergeError
+from zlake.types import IdArray, IntArray
+
+Side = Literal["ours", "theirs"]
+Mask = npt.NDArray[np.bool_]
+
+_NAMED_IN_MESSAGE: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One thing that two sides changed in ways that do not go together.
+
+    Attributes
+    ----------
+    tensor
+        Name of the tensor or group; empty where it is the dataset itself.
+    sample_id
+        Id of the sample, or None where it is about no sample.
+    kind
+        What happened, in words.
+    key
+        Key of the tensor; empty where it is about none.
+    base_row, ours_row, theirs_row
+        The sample's row where the sides parted, on the branch that takes the changes, and where they come from; None
+        where there is no such row.
+    """
+
+    tensor: str
+    sample_id: int | None
+    kind: str
+    key: str = ""
+    base_row: int | None = None
+    ours_row: int | None = None
+    theirs_row: int | None = None
+
+
+Resolution = Side | Callable[[Conflict], Side | None] | None
+"""Who decides: always the one side, a function for each conflict (None to leave it), or nobody."""
+
+
+class Conflicts:
+    """Decides about conflicts, and keeps those that were not decided.
+
+    Parameters
+    ----------
+    resolution
+        Who decides. ``"ours"`` keeps what the branch has that takes the changes, ``"theirs"`` makes the change.
+    carried, onto
+        Words for the side where the changes come from, and for the one that takes them.
+
+    Attributes
+    ----------
+    found
+        Conflicts that nobody decided about.
+    """
+
+    def __init__(self, resolution: Resolution = None, carried: str = "here", onto: str = "there") -> None:
+        self.resolution = resolution
+        self.carried = carried
+        self.onto = onto
+        self.found: list[Conflict] = []
+
+    @property
+    def decided(self) -> Side | None:
+        """The side that always wins, or None if each conflict is looked at."""
+        return None if callable(self.resolution) else self.resolution
+
+    def add(self, conflict: Conflict) -> None:
+        """Keep a conflict that nobody can decide about."""
+        self.found.append(conflict)
+
+    def decide(self, conflict: Conflict) -> bool:
+        """Say whether the change is made all the same; keep the conflict if nobody decides.
+
+        Raises
+        ------
+        MergeError
+            If the function that decides answers neither "ours" nor "theirs".
+        """
+        side = self.resolution(conflict) if callable(self.resolution) else self.resolution
+        if side is None:
+            self.found.append(conflict)
+        elif side not in ("ours", "theirs"):
+            raise MergeError(f"a conflict is resolved to 'ours' or 'theirs', or left with None, not {side!r:.100}")
+        return side == "theirs"
+
+    def decide_rows(
+        self,
+        kind: str,
+        tensor: str,
+        key: str,
+        ids: IdArray,
+        base_rows: IntArray | None,
+        ours_rows: IntArray | None,
+        theirs_rows: Callable[[], IntArray],
+    ) -> Mask:
+        """Say of each sample whether the change is made, ``(n,) bool``; rows that are not there are -1, or None."""
+        if self.decided is not None or not len(ids):
+            return np.full(len(ids), self.decided == "theirs")
+        columns = [
+            [None if row < 0 else row for row in rows.tolist()] if rows is not None else [None] * len(ids)
+            for rows in (base_rows, ours_rows, theirs_rows())
+        ]
+        return np.array(
+            [
+                self.decide(Conflict(tensor, sample_id, kind, key, base, ours, theirs))
+                for sample_id, base, ours, theirs in zip(ids.tolist(), *columns, strict=True)
+            ],
+            bool,
+        )
+
+
+def conflict_error(conflicts: Sequence[Conflict]) -> ConflictError:
+    """Return the error that lists conflicts with another writer."""
+    return ConflictError(
+        f"another writer changed the same things since this session read the branch: {listed(conflicts)}",
+        tuple((conflict.tensor, conflict.sample_id, conflict.kind) for conflict in conflicts),
+    )
+
+
+def listed(conflicts: Sequence[Conflict]) -> str:
+    """Return the first conflicts in words."""
+    shown = "; ".join(
+        f"{each.tensor or 'dataset'!r}{'' if each.sample_id is None else f' sample {each.sample_id}'}: {each.kind}"
+        for each in conflicts[:_NAMED_IN_MESSAGE]
+    )
+    more = f" and {len(conflicts) - _NAMED_IN_MESSAGE} more" if len(conflicts) > _NAMED_IN_MESSAGE else ""
+    return shown + more
