@@ -76,8 +76,9 @@ MAX_DECODED_SAMPLE_BYTES: Final = 4096 * MIB
 # How long what nothing names any longer stays.
 GC_GRACE_SECONDS: Final = 7 * 86_400
 """For how long a collector keeps what is unreachable, by the storage's clock, unless told otherwise."""
-GC_SWEEP_SECONDS: Final = 3600
-"""A collector that wrote its note longer ago than this is dead: it stops itself, and looks again, after half of it."""
+GC_SWEEP_SECONDS: Final = 600
+"""A collector that last noted that it is deleting longer ago than this is dead. It writes a note four times as often,
+and looks at the refs again before it deletes more if half of this has passed since the last one."""
 
 # What a process spends.
 CACHE_BYTES: Final = 512 * MIB

@@ -38,11 +38,11 @@ def create_many(store: Store, items: Iterable[tuple[str, Buffer]], in_flight: in
         raise
 
 
-def delete_many(store: Store, keys: Iterable[str]) -> int:
+def delete_many(store: Store, keys: Iterable[str], in_flight: int = limits.WRITES_IN_FLIGHT) -> int:
     """Delete all, many at once, and return how many there were; the first failure is raised when all have ended."""
     deleted = 0
     failure: Exception | None = None
-    with ThreadPoolExecutor(limits.WRITES_IN_FLIGHT, thread_name_prefix="zlake-delete") as pool:
+    with ThreadPoolExecutor(in_flight, thread_name_prefix="zlake-delete") as pool:
         for future in [pool.submit(store.delete, key) for key in keys]:
             try:
                 future.result()

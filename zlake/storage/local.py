@@ -164,6 +164,11 @@ class LocalStore(TensorStoreStore):
     def delete_prefix(self, prefix: str = "") -> int:
         check_prefix(prefix)
         count = super().delete_prefix(prefix)
+        self.tidy(prefix)
+        return count
+
+    def tidy(self, prefix: str) -> None:
+        self._check_write(prefix.rstrip("/") or "_")
         start = os.path.join(self._root, os.path.dirname(prefix))
         for folder, _, names in os.walk(start, topdown=False):
             if not f"{folder}{os.sep}".startswith(os.path.join(self._root, prefix)):
@@ -174,7 +179,6 @@ class LocalStore(TensorStoreStore):
                         os.unlink(os.path.join(folder, name))
             with contextlib.suppress(OSError):  # somebody else's files may be in it
                 os.rmdir(folder)
-        return count
 
     # ------------------------------------------------------------ listing
 

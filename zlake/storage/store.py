@@ -165,6 +165,9 @@ class Store(ABC):
 
         return delete_many(self, self.list(prefix))
 
+    def tidy(self, prefix: str) -> None:  # noqa: B027  # most storages have neither
+        """Remove what is no object but was left below a prefix without objects: empty folders, locks of drivers."""
+
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys that start with ``prefix``, in order; lock files of drivers are left out."""

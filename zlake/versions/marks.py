@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Final
 
 from zlake import limits
@@ -88,17 +91,46 @@ def delete_all(store: Store, keys: Iterable[str]) -> None:
         store.delete(key)
 
 
-@contextlib.contextmanager
-def sweeping(store: Store, context: Context) -> Iterator[None]:
-    """Let others know, for the time of the block, that objects are being deleted; written before refs are read."""
-    sweep_id = context.new_id()
-    key = paths.sweep_key(sweep_id)
-    store.create(key, encode(GcSweep(sweep_id)))
-    try:
-        yield
-    finally:
+class Sweep:
+    """Lets others know, for the time of a block, that objects are being deleted. Entered before refs are read."""
+
+    def __init__(self, store: Store, context: Context) -> None:
+        self._store = store
+        self._context = context
+        self._key = ""
+        self._noted = -math.inf
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="zlake-sweep", daemon=True)
+
+    @property
+    def known(self) -> bool:
+        """Whether others are sure to know: if not, the refs must be read again before anything more is deleted."""
+        return self._context.monotonic() - self._noted < limits.GC_SWEEP_SECONDS / 2
+
+    def _note(self) -> None:
+        sweep_id, now, before = self._context.new_id(), self._context.monotonic(), self._key
+        self._store.create(paths.sweep_key(sweep_id), encode(GcSweep(sweep_id)))
+        self._key, self._noted = paths.sweep_key(sweep_id), now
+        if before:
+            self._store.delete(before)
+
+    def _go_on(self) -> None:
+        while not self._over.wait(limits.GC_SWEEP_SECONDS / 4):
+            with contextlib.suppress(StorageError):
+                self._note()
+
+    def __enter__(self) -> Sweep:
+        self._note()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
         with contextlib.suppress(StorageError):
-            store.delete(key)
+            self._store.delete(self._key)
 
 
 def sweeps(store: Store) -> list[ObjectInfo]:
