@@ -70,13 +70,18 @@ def everything(store: Store) -> dict[str, Any]:
     branches: dict[str, Any] = {}
     for name in refs.branch_names(store):
         ref = refs.parse_branch(store, name, store.read(paths.branch_key(name)) or b"")
-        branches[name] = "deleted" if ref.deleted else state(load(store, address=name))
+        branches[known_name(name)] = "deleted" if ref.deleted else state(load(store, address=name))
     tags: dict[str, Any] = {}
     for name in refs.tag_names(store):
         tag = refs.find_tag(store, name)
         assert tag is not None
         tags[name] = "deleted" if tag.deleted else [commit["message"] for commit in load(store, address=name).commits]
     return {"branches": branches, "tags": tags}
+
+
+def known_name(branch: str | None) -> str | None:
+    """A branch's name without the id in it that a change at a past version gives it."""
+    return "auto" if branch is not None and branch.startswith("auto_") else branch
 
 
 def state(ds: zlake.Dataset) -> dict[str, Any]:
@@ -212,6 +217,84 @@ def flush(ds: zlake.Dataset) -> None:
     ds.flush()
 
 
+def side(ds: zlake.Dataset) -> None:
+    """Two branches that differ, a tag, the tombstones of a tag and of a branch; something staged on each branch."""
+    few_rows(ds)
+    ds.commit("four rows")
+    ds.tag("v1")
+    ds.tag("old")
+    ds.delete_tag("old")
+    ds.checkout("gone", create=True)
+    ds.append(row(40))
+    ds.checkout("side", create=True)
+    ds.delete_branch("gone")
+    ds.append(row(41))
+    ds.x[0] = np.full((2, 2), 50, np.int32)
+    ds.commit("on side")
+    ds.append(row(42))
+    ds.checkout("main")
+    ds.append(row(60))
+
+
+def committed(ds: zlake.Dataset) -> None:
+    few_rows(ds)
+    ds.commit("four rows")
+
+
+def make_branch(ds: zlake.Dataset) -> None:
+    ds.checkout("new", create=True)
+
+
+def make_branch_again(ds: zlake.Dataset) -> None:
+    ds.checkout("gone", create=True)
+
+
+def append_and_leave(ds: zlake.Dataset) -> None:
+    with ds:
+        ds.append(row(5))
+        ds.checkout("side")
+        ds.append(row(6))
+
+
+def leave(ds: zlake.Dataset) -> None:
+    """Go on where `append_and_leave` stopped: what it buffered is still there."""
+    if ds.branch == "main":
+        ds.checkout("side")
+        ds.append(row(6))
+    else:
+        ds.flush()
+
+
+def idempotent(prepare: Act, act: Act, **options: Any) -> Scenario:
+    """A change that a session can simply make again after any error."""
+    return Scenario(prepare, act, again=act, **options)
+
+
+ON_BRANCHES = {
+    "branch": idempotent(few_rows, make_branch, parts=(lambda ds: ds.commit("Auto commit before checkout to new"),)),
+    "branch_clean": idempotent(committed, make_branch),
+    "branch_again": idempotent(
+        side, make_branch_again, parts=(lambda ds: ds.commit("Auto commit before checkout to gone"),)
+    ),
+    "branch_of_past": idempotent(side, make_branch, address="v1"),
+    "delete_branch": idempotent(side, lambda ds: ds.delete_branch("side")),
+    "restore_branch": idempotent(side, lambda ds: ds.restore_branch("gone")),
+    "tag": idempotent(side, lambda ds: ds.tag("v2", "side")),
+    "delete_tag": idempotent(side, lambda ds: ds.delete_tag("v1")),
+    "checkout": Scenario(side, lambda ds: ds.checkout("side"), unseen=True),
+    "append_and_leave": Scenario(
+        side,
+        append_and_leave,
+        parts=(lambda ds: ds.append(row(5)),),
+        again=leave,
+    ),
+    "append_on_branch": Scenario(side, append, address="side"),
+    "commit_on_branch": Scenario(side, commit, address="side"),
+    "append_to_past": Scenario(side, append, address="v1"),
+    "reset": Scenario(side, lambda ds: ds.reset()),
+    "reset_on_branch": Scenario(side, lambda ds: ds.reset(), address="side"),
+}
+
 SCENARIOS = {
     "create_tensor": Scenario(nothing, lambda ds: ds.create_tensor("a/b/x", htype="class_label", class_names=["one"])),
     "create_group": Scenario(nothing, lambda ds: ds.create_group("a/b")),
@@ -250,6 +333,7 @@ SCENARIOS = {
         again=lambda ds: ds.flush() if len(ds) == 6 else ds.append(row(11)),
         context=replace(CONTEXT, flush_bytes=20),
     ),
+    **ON_BRANCHES,
     "commit_with_history_page": Scenario(many_commits, lambda ds: ds.commit("the 18th", allow_empty=True)),
     "append_behind_others": Scenario(few_rows, append, behind=others_append),
     "update_behind_others": Scenario(few_rows, update_several, behind=others_append),

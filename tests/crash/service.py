@@ -92,3 +92,6 @@ class Service:
 
     def unknowable(self, steps: list[Any], n: int, mode: Callable[[Proxy, int], None]) -> bool:
         return mode in (gone_after, gone_before) and steps[n].key.partition("/")[2].startswith("refs/")
+
+    def doubtful(self, steps: list[Any], n: int) -> bool:
+        return False
