@@ -133,7 +133,7 @@ class Machine(RuleBasedStateMachine):
             if table.kind == "text":
                 assert tensor.text() == expected
             elif table.kind == "number":
-                assert tensor.numpy().tolist() == expected
+                assert tensor.numpy().reshape(-1).tolist() == values
             else:
                 assert [each.tolist() for each in tensor.numpy(aslist=True)] == [each.tolist() for each in expected]
             self.ids.learn(key, ids, tensor.ids().tolist())

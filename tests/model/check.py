@@ -25,12 +25,21 @@ class Checker:
             self.whole.clear()
             fresh = self.store.list("refs/")
         for key in fresh:
-            if key.startswith(paths.BRANCHES):
-                self._branch(key)
-            elif key.startswith(paths.TAGS):
-                tag = decode(Tag, self._read(key), where=key)
-                if not tag.deleted:
-                    self._reach(tag.commit)
+            self._ref(key)
+
+    def look_at_all(self) -> None:
+        """Look at all refs."""
+        self.store.news()
+        for key in self.store.list("refs/"):
+            self._ref(key)
+
+    def _ref(self, key: str) -> None:
+        if key.startswith(paths.BRANCHES):
+            self._branch(key)
+        elif key.startswith(paths.TAGS):
+            tag = decode(Tag, self._read(key), where=key)
+            if not tag.deleted:
+                self._reach(tag.commit)
 
     def _branch(self, key: str) -> None:
         ref = decode(Ref, self._read(key), where=key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zlake.errors import UnsupportedOperationError
@@ -63,13 +63,21 @@ class WatchedStore(Store):
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self.url = url
-        self.clock = clock or Clock()
+        self.clock: Clock = clock or Clock()
         self.objects: dict[str, _Object] = {}
         self.fresh: list[str] = []
         self.gone: list[str] = []
         self._seen: dict[str, bytes] = {}
         self._writes = 0
         self._lock = threading.Lock()
+
+    def twin(self, url: str) -> WatchedStore:
+        """Return a store that holds the same, and goes its own way from here."""
+        made = WatchedStore(url, Clock(self.clock.now))
+        made.objects = {key: replace(found) for key, found in self.objects.items()}
+        made._seen = dict(self._seen)
+        made._writes = self._writes
+        return made
 
     def news(self) -> tuple[list[str], list[str]]:
         """Return the keys written and deleted since the last call."""

@@ -94,6 +94,8 @@ def publish(objects: Objects, context: Context, head: Head, changes: Changes, bu
     """
     assert head.branch is not None
     store = objects.store
+    # Swaps that were not answered and had not landed when we looked: they may, as long as the branch stays as it was.
+    offered: list[Proposal] = []
     for attempt in range(ATTEMPTS):
         started = time.perf_counter()
         draft = Draft(objects, context)
@@ -106,6 +108,13 @@ def publish(objects: Objects, context: Context, head: Head, changes: Changes, bu
             objects.remember("snapshot", proposal.snapshot.id, proposal.snapshot)
             return Head(head.branch, proposal.ref, outcome.generation, proposal.snapshot)
         theirs = read_head(objects, head.branch, outcome)
+        offered.append(proposal)
+        for late in offered:
+            if refs.landed(late.ref.write_id, late.ref.sequence, theirs.ref):
+                generation = theirs.generation if theirs.ref == late.ref else head.generation
+                return Head(head.branch, late.ref, generation, late.snapshot)
+        if theirs.generation != head.generation:
+            offered.clear()
         check_still_ours(store, head, theirs)
         changes = follow(head, changes, theirs)
         head = theirs
