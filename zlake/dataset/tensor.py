@@ -14,7 +14,7 @@ from zlake.dataset.operators import Operator, Operators
 from zlake.dataset.shape import ShapeInterval
 from zlake.errors import InvalidOperationError, RowIndexError
 from zlake.extents.selection import Selection, split_key
-from zlake.session import append, inplace, present, read, region, transfer, update
+from zlake.session import append, diff, inplace, present, read, region, transfer, update
 from zlake.session.column import Column
 from zlake.types import IdArray, IntArray, Pending
 
@@ -187,6 +187,26 @@ class Tensor(Operators):
             If the tensor is ragged, encoded or a sequence, or has rows that are not flushed yet.
         """
         return present.tensorstore(self._column)
+
+    def modified_samples(self, target_id: str | None = None, return_indexes: bool = False) -> Any:
+        """Return the rows that were added or updated since an earlier version.
+
+        Parameters
+        ----------
+        target_id
+            Commit id, tag or branch that leads to this version; by default the commit before it.
+        return_indexes
+            Return the row numbers too, in a list.
+
+        Raises
+        ------
+        TensorModifiedError
+            If the target does not lead to this version.
+        """
+        self._whole("modified_samples")
+        rows = diff.modified_rows(self._column.session, self._column, target_id)
+        found = Tensor(self._column, Selection(rows, len(self._column)))
+        return (found, rows.tolist()) if return_indexes else found
 
     # ------------------------------------------------------------ describing
 

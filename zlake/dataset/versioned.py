@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 from zlake.dataset import show
 from zlake.dataset.structure import Structure
-from zlake.session import checkout, commit, named
+from zlake.session import checkout, commit, diff, named
+from zlake.session.diff import Diff
 
 
 class Versioned(Structure):
@@ -198,3 +199,39 @@ class Versioned(Structure):
     def log(self) -> None:
         """Print the commits of this version, newest first."""
         show.log(self._session)
+
+    @overload
+    def diff(self, id_1: str | None = ..., id_2: str | None = ..., as_dict: Literal[False] = ...) -> Diff: ...
+
+    @overload
+    def diff(self, id_1: str | None = ..., id_2: str | None = ..., *, as_dict: Literal[True]) -> dict[str, Any]: ...
+
+    def diff(self, id_1: str | None = None, id_2: str | None = None, as_dict: bool = False) -> Diff | dict[str, Any]:
+        """Compare versions. What they share is never looked at, however large it is.
+
+        Parameters
+        ----------
+        id_1
+            Branch, tag or commit to compare with the present state, with ``id_2`` if that is given. By default the
+            present state, uncommitted changes included, is compared with the commit before it.
+        id_2
+            The version to compare ``id_1`` with.
+        as_dict
+            Return what each commit changed, in Deep Lake's shape: ``{"dataset": [...], "tensors": [...]}``, newest
+            first. With ids each is a pair of lists, down to the commit that both versions follow: of the present state
+            and of ``id_1``, or of ``id_1`` and of ``id_2``.
+
+        Returns
+        -------
+        Diff or dict
+            Printed too, where it is no dictionary. ``diff.rows(tensor)`` yields the samples that differ, one by one.
+
+        Raises
+        ------
+        RefNotFoundError
+            If nothing has this name; near matches are suggested.
+        DiffError
+            If ``id_2`` is given alone.
+        """
+        self._whole("diff")
+        return diff.show(self._session, id_1, id_2, as_dict)

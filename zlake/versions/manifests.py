@@ -12,6 +12,7 @@ from zlake import limits
 from zlake.format.documents import Snapshot, TensorDiff
 from zlake.types import IdArray
 from zlake.versions import history, idruns
+from zlake.versions.ancestors import ancestors
 from zlake.versions.diffing import read_ids
 from zlake.versions.objects import Objects
 
@@ -114,3 +115,23 @@ def _newer(a: tuple[str, int] | None, b: tuple[str, int] | None) -> int | None:
     if a is None or b is None:
         return 0 if a is not None else 1 if b is not None else None
     return 0 if a[1] >= b[1] else 1
+
+
+def ahead(a: Snapshot, b: Snapshot, objects: Objects) -> list[str]:
+    """Return the states along first parents of ``a`` that do not lead to ``b``, newest first, ``a`` itself included.
+
+    Reads no further back than to where the histories meet.
+    """
+    if a.id == b.id:
+        return []
+    found = [a.id] if a.kind == "staged" and a.id else []
+    theirs = ancestors(objects, b)
+    met, waiting = set[str](), next(theirs, None)
+    for brief in history.log(a, objects):
+        while waiting is not None and waiting.generation >= brief.generation:
+            met.add(waiting.id)
+            waiting = next(theirs, None)
+        if brief.id in met:
+            break
+        found.append(brief.id)
+    return found
