@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from zlake import limits
-from zlake.errors import CommitError
+from zlake.errors import CommitError, EmptyCommitError
 from zlake.format.documents import CommitBrief, Snapshot
 from zlake.session import flush as flushing
 from zlake.session.session import Session, alone
@@ -31,7 +31,10 @@ def commit(session: Session, message: str, author: str | None, allow_empty: bool
         # the same commit, tried again after an answer that was lost
         session.flushed = False
         return done
-    with session.noting_doubt(), session.advising(), session.on_branch():
+    if session.head.branch is None and not (session.changed or allow_empty):
+        raise EmptyCommitError("there is nothing to commit; pass allow_empty=True to commit all the same")
+    session.attach()
+    with session.noting_doubt(), session.advising():
         head = session.repository.commit(
             session.head,
             flushing.changes(session),

@@ -89,7 +89,6 @@ class Session:
         self._unsure: CommitStateUnknownError | None = None
         self.doubts: dict[tuple[str, str], CommitStateUnknownError] = {}
         """Changes of refs whose outcome is unknown, by what was done and the name."""
-        self._past: Head | None = None  # the past commit whose own branch that write was to make
         self._held: dict[str, Block] = {}  # buffered rows, by tensor key, that were no part of that write
         self._info: dict[str, Any] | None = None
         self._sources: dict[tuple[str, str], Source] = {}
@@ -134,7 +133,7 @@ class Session:
     def adopt(self, head: Head) -> None:
         """Go on from another head, forgetting unflushed changes."""
         self.head = head
-        self._unsure = self._past = None
+        self._unsure = None
         self._load()
         used = {(entry.segment, c.key) for c in self.columns.values() if c.opened for entry in c.base()[0]}
         self._sources = {k: s for k, s in dict(self._sources).items() if k in used}
@@ -348,26 +347,16 @@ class Session:
     def _write(self) -> None:
         from zlake.session.flush import flush  # which needs the class
 
-        with self.noting_doubt(), self.advising(), self.on_branch():
+        self.attach()
+        with self.noting_doubt(), self.advising():
             self.adopt(flush(self))
         self.flushed = True
 
-    @contextmanager
-    def on_branch(self) -> Iterator[None]:
-        """Stand on a branch to write: a change of a past commit makes one, ``auto_<id>``, in the same swap."""
-        if self.head.branch is not None:
-            yield
-            return
-        past = self.head
-        self.head = self.repository.unborn_branch(f"auto_{self.context.new_id()}", past)
-        try:
-            yield
-        except CommitStateUnknownError:
-            self._past = past  # the branch may be there: `recover` finds out
-            raise
-        except BaseException:
-            self.head = past
-            raise
+    def attach(self) -> None:
+        """Stand on a branch to write: at a past commit make one, ``auto_<id>``, and go on there."""
+        if self.head.branch is None:
+            made = self.repository.create_branch(f"auto_{self.context.new_id()}", self.head)
+            self.head = Head(made.branch, made.ref, made.generation, self.head.snapshot)
 
     @contextmanager
     def advising(self) -> Iterator[None]:
@@ -430,7 +419,6 @@ class Session:
             raise error from cause
         if head is None:
             self._unsure = None
-            self.head = self._past or self.head
             return None
         kept = self._kept
         self.adopt(head)

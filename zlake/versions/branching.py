@@ -1,4 +1,4 @@
-"""Making, deleting and restoring branches, and dropping what is staged on one. Each is one swap of one small object.
+"""Making, deleting and restoring branches. Each is one swap of one small object.
 
 A branch is deleted by swapping a tombstone in its place: who writes to it at that moment loses the swap and learns of
 it, and what it named can be restored.
@@ -14,22 +14,21 @@ from zlake.errors import (
     CommitError,
     DatasetCorruptError,
     FormatError,
-    NothingToResetError,
     RefExistsError,
     RefNotFoundError,
-    StaleSessionError,
     StorageError,
     VersionControlError,
 )
 from zlake.format import paths
 from zlake.format.documents import Ref, Snapshot
-from zlake.storage.store import Request, Store, Versioned, Written
+from zlake.storage.store import Request, Store, Written
 from zlake.versions import refs
+from zlake.versions.guard import check_swept
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
 from zlake.versions.objects import Objects
 from zlake.versions.read_head import MAIN, commit_of, snapshot_of
 
-_ATTEMPTS: Final = 256
+ATTEMPTS: Final = 256
 """Swaps of a branch that may be lost in a row to others who change it."""
 
 
@@ -86,15 +85,15 @@ def unread(objects: Objects, name: str) -> Head | None:
     return None if ref is None or ref.deleted else Head(name, ref, found.generation, EMPTY_SNAPSHOT)
 
 
-def unborn(objects: Objects, context: Context, name: str, start: Head) -> Head:
-    """Return the head of a branch at ``start`` that the first write to it will make; ``start`` is a commit."""
-    found = objects.store.read_versioned(paths.branch_key(name))
-    ref = Ref(commit=start.ref.commit, staged=None, sequence=0, write_id=context.new_id())
-    return Head(name, ref, found.generation, start.snapshot)
+def committed_at(objects: Objects, commit: str | None, name: str) -> Snapshot:
+    """Return the commit that a branch names, the empty snapshot before the first."""
+    return EMPTY_SNAPSHOT if commit is None else commit_of(objects, commit, f"branch {name!r}")
 
 
-def create(objects: Objects, context: Context, name: str, start: Head, *, staged: bool = False) -> Head:
-    """Durable: make a branch at the commit of another head, one write and three reads.
+def create(
+    objects: Objects, context: Context, name: str, start: Head, *, staged: bool = False, guarded: bool = True
+) -> Head:
+    """Durable: make a branch at the commit of another head: one write, three reads, and what the guard takes.
 
     Parameters
     ----------
@@ -108,6 +107,8 @@ def create(objects: Objects, context: Context, name: str, start: Head, *, staged
         Where it begins.
     staged
         Take along what is staged there, as this head knows it.
+    guarded
+        Make sure that what it names was not collected: not needed where a branch or tag names it all the time.
 
     Raises
     ------
@@ -115,6 +116,8 @@ def create(objects: Objects, context: Context, name: str, start: Head, *, staged
         If nothing can have this name.
     RefExistsError
         If there is a branch or tag of this name.
+    CollectedError
+        If a part of what it names was collected; there is no branch then.
     CommitStateUnknownError
         If the storage gave no answer.
     """
@@ -130,15 +133,9 @@ def create(objects: Objects, context: Context, name: str, start: Head, *, staged
         return refs.next_ref(before, commit, carried, context, restarted=True)
 
     # read before the branch is there: an error must not come after it
-    snapshot = start.snapshot if carried == start.ref.staged else _committed(objects, commit, name)
+    snapshot = start.snapshot if carried == start.ref.staged else committed_at(objects, commit, name)
     ref, written = _swap(store, name, made)
-    try:
-        refuse_tag(store, name)  # one that was made at the same moment sees this branch, or is seen here
-    except RefExistsError:
-        refs.swap_branch(store, name, refs.next_ref(ref, None, None, context, deleted=True), written.generation)
-        raise
-    except (StorageError, FormatError) as error:
-        raise refs.unknown(store, name, ref) from error
+    _look_again(objects, context, name, ref, written.generation, guarded)
     return Head(name, ref, written.generation, snapshot)
 
 
@@ -179,6 +176,8 @@ def restore(objects: Objects, context: Context, name: str) -> Head:
         If there never was one, or what it named was collected since.
     RefExistsError
         If it is not deleted, or there is a tag of this name now.
+    CollectedError
+        If a part of what it named was collected; it is deleted as before.
     CommitStateUnknownError
         If the storage gave no answer.
     """
@@ -203,96 +202,41 @@ def restore(objects: Objects, context: Context, name: str) -> Head:
         return refs.next_ref(before, before.commit, before.staged, context)
 
     ref, written = _swap(store, name, alive)
+    _look_again(objects, context, name, ref, written.generation, True)
     return Head(name, ref, written.generation, snapshot_of(fresh, ref, name))
 
 
-def reset(objects: Objects, context: Context, head: Head, *, force: bool = False) -> Head:
-    """Durable: drop what is staged on a branch, whoever staged it; it is at its newest commit then.
-
-    Parameters
-    ----------
-    objects
-        The dataset's objects.
-    context
-        Source of ids.
-    head
-        The branch as the session knows it: nothing that it does not know is dropped.
-    force
-        Drop also what others have staged since; nothing staged is no error.
-
-    Raises
-    ------
-    NothingToResetError
-        If nothing is staged, unless ``force``.
-    BranchDeletedError
-        If the branch was deleted.
-    StaleSessionError
-        If others have staged or committed something since, unless ``force``.
-    CommitStateUnknownError
-        If the storage gave no answer.
-    """
-    assert head.branch is not None
-    store, name = objects.store, head.branch
-    if head.ref.staged is None and not force:
-        raise NothingToResetError(
-            f"{store.url}: nothing is staged on branch {name!r}, so there is nothing to reset; "
-            "commits are undone by revert"
-        )
-    for _ in range(_ATTEMPTS):
-        outcome: Written | Versioned
-        if head.ref.staged is None:
-            outcome = store.read_versioned(paths.branch_key(name))
-        else:
-            ref = refs.next_ref(head.ref, head.ref.commit, None, context, dropped=True)
-            snapshot = _committed(objects, ref.commit, name)  # read first: an error must not come after the swap
-            outcome = refs.swap_branch(store, name, ref, head.generation)
-            if isinstance(outcome, Written):
-                return Head(name, ref, outcome.generation, snapshot)
-        theirs = _known(store, name, outcome)
-        if theirs.staged is None and (force or theirs.commit == head.ref.commit):
-            return _at_commit(objects, name, theirs, outcome.generation)
-        if not force and theirs.staged != head.ref.staged:
-            what = "staged more" if theirs.staged is not None else f"committed what was staged as {theirs.commit}"
-            raise StaleSessionError(
-                f"{store.url}: others have {what} on branch {name!r} since this session read it, and nothing was "
-                "dropped; refresh() shows it, and reset(force=True) drops whatever is staged"
-            )
-        head = Head(name, theirs, outcome.generation, EMPTY_SNAPSHOT)
-    raise _too_fast(store, name)
-
-
-def _known(store: Store, name: str, found: Versioned) -> Ref:
-    if found.value is None:
-        raise refs.not_found(store, name, "branch")
-    ref = refs.parse_branch(store, name, found.value)
-    if ref.deleted:
-        raise refs.branch_deleted(store, name, ref)
-    return ref
-
-
-def _committed(objects: Objects, commit: str | None, name: str) -> Snapshot:
-    return EMPTY_SNAPSHOT if commit is None else commit_of(objects, commit, f"branch {name!r}")
-
-
-def _at_commit(objects: Objects, name: str, ref: Ref, generation: bytes) -> Head:
-    return Head(name, ref, generation, snapshot_of(objects, ref, name))
+def _look_again(objects: Objects, context: Context, name: str, ref: Ref, generation: bytes, guarded: bool) -> None:
+    """Look, after a branch was made, for what speaks against it, and delete it again if there is anything."""
+    store = objects.store
+    try:
+        refuse_tag(store, name)  # one that was made at the same moment sees this branch, or is seen here
+        for snapshot_id in (ref.commit, ref.staged):
+            if guarded and snapshot_id is not None:
+                check_swept(objects, snapshot_id, context=context)
+    except VersionControlError:
+        refs.swap_branch(store, name, refs.next_ref(ref, ref.commit, ref.staged, context, deleted=True), generation)
+        raise
+    except (StorageError, FormatError) as error:
+        raise refs.unknown(store, name, ref) from error
 
 
 def _swap(store: Store, name: str, follow: Callable[[Ref | None], Ref]) -> tuple[Ref, Written]:
     """Swap a branch to what follows from what it is, which may raise, until the swap is won."""
     key = paths.branch_key(name)
     found = store.read_versioned(key)
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         before = None if found.value is None else refs.parse_branch(store, name, found.value)
         ref = follow(before)
         outcome = refs.swap_branch(store, name, ref, found.generation)
         if isinstance(outcome, Written):
             return ref, outcome
         found = outcome
-    raise _too_fast(store, name)
+    raise too_fast(store, name)
 
 
-def _too_fast(store: Store, name: str) -> CommitError:
+def too_fast(store: Store, name: str) -> CommitError:
+    """Return the error of who never wins a swap."""
     return CommitError(
-        f"{store.url}: branch {name!r} was changed by others {_ATTEMPTS} times while this was under way; try again"
+        f"{store.url}: branch {name!r} was changed by others {ATTEMPTS} times while this was under way; try again"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zlake.context import Context
 from zlake.format.documents import Ref, Snapshot, Tag
 from zlake.storage.store import Store
-from zlake.versions import addresses, branching, refs, tags
+from zlake.versions import addresses, branching, refs, resetting, tags
 from zlake.versions.head import Head
 from zlake.versions.objects import Objects
 from zlake.versions.read_head import MAIN
@@ -44,14 +44,10 @@ class Named:
         """Raise unless a branch of this name can be made; raises as `zlake.versions.branching.check_free`."""
         branching.check_free(self.store, name)
 
-    def create_branch(self, name: str, start: Head, *, staged: bool = False) -> Head:
+    def create_branch(self, name: str, start: Head, *, staged: bool = False, guarded: bool = True) -> Head:
         """Durable: make a branch where ``start`` is; raises as `zlake.versions.branching.create`."""
         self.check_safe()
-        return branching.create(self.objects, self.context, name, start, staged=staged)
-
-    def unborn_branch(self, name: str, start: Head) -> Head:
-        """Return the head of a branch at a commit that the first write to it will make; writes nothing."""
-        return branching.unborn(self.objects, self.context, name, start)
+        return branching.create(self.objects, self.context, name, start, staged=staged, guarded=guarded)
 
     def delete_branch(self, name: str) -> Head:
         """Durable: delete a branch, so that it can be restored; raises as `zlake.versions.branching.delete`."""
@@ -64,9 +60,9 @@ class Named:
         return branching.restore(self.objects, self.context, name)
 
     def reset(self, head: Head, *, force: bool = False) -> Head:
-        """Durable: drop what is staged on a branch; raises as `zlake.versions.branching.reset`."""
+        """Durable: drop what is staged on a branch; raises as `zlake.versions.resetting.reset`."""
         self.check_safe()
-        return branching.reset(self.objects, self.context, head, force=force)
+        return resetting.reset(self.objects, self.context, head, force=force)
 
     def tags(self) -> dict[str, str]:
         """Return the commit ids of all tags by name: one listing, and one read for each."""
@@ -76,10 +72,10 @@ class Named:
         """Return a tag, also the tombstone of one, or None if there never was one: one read."""
         return refs.find_tag(self.store, name)
 
-    def create_tag(self, name: str, commit_id: str) -> bool:
+    def create_tag(self, name: str, commit_id: str, *, guarded: bool = True) -> bool:
         """Durable: name a commit, which is there; raises as `zlake.versions.tags.create`."""
         self.check_safe()
-        return tags.create(self.store, self.context, name, commit_id)
+        return tags.create(self.store, self.context, name, commit_id, guarded=guarded)
 
     def delete_tag(self, name: str) -> bool:
         """Durable: delete a tag; raises as `zlake.versions.tags.delete`."""

@@ -12,12 +12,15 @@ from zlake.errors import (
     RefExistsError,
     RefNotFoundError,
     StorageError,
+    VersionControlError,
     WriteStateUnknownError,
 )
 from zlake.format import encode, paths
 from zlake.format.documents import Tag
 from zlake.storage.store import Lost, Request, Store, Written
 from zlake.versions import refs
+from zlake.versions.guard import check_swept
+from zlake.versions.objects import Objects
 
 
 def tags(store: Store) -> dict[str, str]:
@@ -28,8 +31,11 @@ def tags(store: Store) -> dict[str, str]:
     return {name: tag.commit for name, tag in parsed.items() if not tag.deleted}
 
 
-def create(store: Store, context: Context, name: str, commit_id: str) -> Literal[True]:
-    """Durable: name a commit, which is there; one write and two reads.
+def create(store: Store, context: Context, name: str, commit_id: str, *, guarded: bool = True) -> Literal[True]:
+    """Durable: name a commit, which is there; one write, two reads, and what the guard takes.
+
+    With ``guarded`` it is made sure that the commit was not collected, before and again after: not needed where a
+    branch or tag names it all the time.
 
     Raises
     ------
@@ -37,11 +43,15 @@ def create(store: Store, context: Context, name: str, commit_id: str) -> Literal
         If nothing can have this name.
     RefExistsError
         If there is a tag or branch of this name, or was a tag; nothing was changed.
+    CollectedError
+        If a part of it was collected.
     CommitStateUnknownError
         If the storage gave no answer.
     """
     _refuse_branch(store, name)
-    ours = Tag(commit=commit_id, write_id=context.new_id())
+    if guarded:
+        check_swept(Objects(store), commit_id, context=context)
+    ours = Tag(name=name, commit=commit_id, write_id=context.new_id())
     if not _write(store, name, "made", ours, lambda value: store.create(paths.tag_key(name), value)):
         tag = refs.find_tag(store, name)
         if tag is None or not tag.deleted:
@@ -55,7 +65,9 @@ def create(store: Store, context: Context, name: str, commit_id: str) -> Literal
         )
     try:
         _refuse_branch(store, name)  # one that was made at the same moment sees this tag, or is seen here
-    except RefExistsError:
+        if guarded:
+            check_swept(Objects(store), commit_id, context=context)
+    except VersionControlError:
         delete(store, context, name)
         raise
     except (StorageError, FormatError) as error:
@@ -86,7 +98,7 @@ def delete(store: Store, context: Context, name: str) -> Literal[True]:
     if found.value is None:
         raise refs.not_found(store, name, "tag")
     tag = refs.parse_tag(store, name, found.value)
-    tombstone = Tag(commit=tag.commit, write_id=context.new_id(), deleted=True)
+    tombstone = Tag(name=name, commit=tag.commit, write_id=context.new_id(), deleted=True)
     # a tag changes once in its life: a swap that is lost, was lost to another tombstone
     if tag.deleted or not _write(
         store, name, "deleted", tombstone, lambda value: store.swap(key, value, found.generation)
