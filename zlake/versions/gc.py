@@ -121,21 +121,15 @@ class _Collection:
         self.objects = Objects(store)
 
     def run(self) -> GcReport:
-        deleted, finished = Amount(), False
-        while not finished:
-            report = GcReport(self.store.url, self.grace, self.dry_run, self._now(), deleted=deleted)
-            old, _ = marks.read_marks(self.store, report.time - self.grace)
-            if self.dry_run or not (old.keys or self.grace == 0):
-                self._look(report)
-                return report
+        if self.dry_run:
+            return self._look()[0]
+        deleted = Amount()
+        while True:
             with marks.Sweep(self.store, self.context) as sweep:
-                doomed = self._look(report)
-                finished = self._delete(doomed, report.deleted, sweep)
-                if finished:
-                    # those of this moment too where everything was deleted at once
-                    done, _ = marks.read_marks(self.store, math.inf) if self.grace == 0 else (old, None)
-                    marks.delete_all(self.store, done.keys)
-        return report
+                report, doomed, done = self._look(deleted)
+                if self._delete(doomed, deleted, sweep):
+                    marks.delete_all(self.store, done)
+                    return report
 
     def _now(self) -> float:
         if self.store.capabilities.writable:
@@ -144,28 +138,39 @@ class _Collection:
 
     # ------------------------------------------------------------ looking
 
-    def _look(self, report: GcReport) -> dict[tuple[str, str], _Stored]:
-        """Fill in the report, mark what is found for the first time, and return what is to be deleted now."""
-        now = report.time
-        roots = find_roots(self.store, now, self.grace)
+    def _look(self, deleted: Amount | None = None) -> tuple[GcReport, dict[tuple[str, str], _Stored], list[str]]:
+        """Find what is unreachable, and mark what was not before.
+
+        Returns
+        -------
+        tuple
+            The report; what is to be deleted now; and the keys of the marks that are of no use after that.
+        """
+        report = GcReport(self.store.url, self.grace, self.dry_run, self._now(), deleted=deleted or Amount())
+        roots = find_roots(self.store, report.time, self.grace)
         report.leases = roots.leases
         live = live_objects(self.objects, roots, self.sessions)
         garbage, kept = self._garbage(live, roots, report)
-        old, new = marks.read_marks(self.store, now - self.grace)
         candidates = no_ids()
         for folder, each in garbage:
             candidates[folder].add(each)
-        marked = candidates if self.grace == 0 else old.ids
+        found = marks.read_marks(self.store)
+        at_once = self.grace == 0
+        ripe = [mark for mark in found if mark.modified <= report.time - self.grace]
+        before = marks.named_by(found)
+        marked = candidates if at_once else marks.named_by(ripe)
         doomed = {folder: candidates[folder] & marked[folder] for folder in KINDS}
         self._keep_whole(doomed, kept | (candidates[paths.COMMITS] - doomed[paths.COMMITS]), live)
+        waiting = marks.named_by(mark for mark in found if mark.modified > report.time - self.grace)
         fresh = no_ids()
         for folder in KINDS:
-            # with a grace of 0 too, so that a collection cut short leaves word of what it was about to delete
-            known = new.ids[folder] | (old.ids[folder] if self.grace == 0 else doomed[folder])
-            fresh[folder] = candidates[folder] - known
+            # also what is deleted at once: a collection that is cut short leaves word of what it was about to delete
+            fresh[folder] = candidates[folder] - (before[folder] if at_once else waiting[folder] | doomed[folder])
+        done = [mark.key for mark in (found if at_once else ripe)]
         if not self.dry_run:
-            marks.write_marks(self.store, self.context, fresh)
-            self._tidy(roots, now)
+            written = marks.write_marks(self.store, self.context, fresh)
+            done += written if at_once else []
+            self._tidy(roots, report.time)
         chosen = {}
         for (folder, each), stored in garbage.items():
             if each in doomed[folder]:
@@ -174,7 +179,7 @@ class _Collection:
                     _add(report.deleted, folder, stored)
             else:
                 _add(report.marked if each in fresh[folder] else report.waiting, folder, stored)
-        return chosen
+        return report, chosen, done
 
     def _garbage(self, live: Reach, roots: Roots, report: GcReport) -> tuple[dict[tuple[str, str], _Stored], set[str]]:
         """Return what is unreachable, old and not leased; and the unreachable snapshots that stay for now."""

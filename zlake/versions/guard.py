@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Collection
 from typing import Final
@@ -27,7 +26,7 @@ def check_swept(
     context: Context | None = None,
     known: Collection[str] = frozenset(),
     thorough: bool = False,
-    patience: float = PATIENCE,
+    patience: float | None = None,
 ) -> None:
     """Make sure that a commit, which a ref has just been made to name again, is whole and stays so.
 
@@ -55,7 +54,7 @@ def check_swept(
         Look at everything that the commit reaches, also where nobody marked it: for a commit that names objects which
         were found, not written (a push).
     patience
-        Seconds to wait for a collector that is deleting.
+        Seconds to wait for a collector that is deleting; `PATIENCE` for None.
 
     Raises
     ------
@@ -65,18 +64,21 @@ def check_swept(
         If the storage does not answer.
     """
     store, context = objects.store, context or Context()
-    started, pause = context.monotonic(), 0.05
+    end, pause = time.monotonic() + (PATIENCE if patience is None else patience), 0.05
     while sweeps_now(store, context):
-        if context.monotonic() - started > patience:
+        if time.monotonic() >= end:
             raise CollectedError(
                 f"{store.url}: garbage is being collected at this moment, and {commit_id} may be a part of it; "
                 "try again when that is done"
             )
         time.sleep(pause)
         pause = min(1.0, pause * 2)
-    marked, _ = read_marks(store, math.inf)
-    if thorough or commit_id in marked.ids[paths.COMMITS]:
-        check_whole(objects, commit_id, known)
+    marks = read_marks(store)
+    if thorough or any(commit_id in mark.ids[paths.COMMITS] for mark in marks):
+        found = check_whole(objects, commit_id, known)
+        for mark in marks:
+            if any(ids & found.ids(folder) for folder, ids in mark.ids.items()):
+                store.delete(mark.key)  # what it says is not so any longer: if it is again, a grace period begins anew
     elif commit_id not in known and store.read(paths.snapshot_key(commit_id), 0, 1) is None:
         raise _gone(store, commit_id)
 

@@ -6,13 +6,13 @@ import contextlib
 import math
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
 from zlake import limits
 from zlake.context import Context
-from zlake.errors import CorruptObjectError, StorageError
+from zlake.errors import FormatError, StorageError
 from zlake.format import decode, encode, paths
 from zlake.format.documents import GcMark, GcSweep
 from zlake.storage.store import ObjectInfo, Request, Store
@@ -31,36 +31,45 @@ def no_ids() -> Ids:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """Marks that were found.
+class Mark:
+    """A mark that was found.
 
     Attributes
     ----------
+    key
+        Its key.
+    modified
+        When it was written, by the storage's clock.
     ids
-        What they name.
-    keys
-        Keys of the marks, and of what stands in their place but cannot be read.
+        What it names; nothing if it is damaged or of a newer version.
     """
 
-    ids: Ids = field(default_factory=no_ids)
-    keys: list[str] = field(default_factory=list)
+    key: str
+    modified: float
+    ids: Ids
 
 
-def read_marks(store: Store, ripe: float) -> tuple[Marks, Marks]:
-    """Return the marks that were written up to a moment of the storage's clock, and those written later.
-
-    A mark that is damaged, or of a newer version, marks nothing.
-    """
-    old, new = Marks(), Marks()
+def read_marks(store: Store) -> list[Mark]:
+    """Return all marks."""
+    found = []
     for info, data in _read(store, paths.GC_MARKS):
-        marks = old if info.modified <= ripe else new
-        marks.keys.append(info.key)
+        ids = no_ids()
         mark_id = info.key[len(paths.GC_MARKS) : -len(".json")]
-        with contextlib.suppress(CorruptObjectError):
+        with contextlib.suppress(FormatError):
             mark = decode(GcMark, data, where=info.key, expected_id=mark_id)
-            for folder, ids in zip(KINDS, (mark.commits, mark.pages, mark.segments), strict=True):
-                marks.ids[folder].update(ids)
-    return old, new
+            for folder, named in zip(KINDS, (mark.commits, mark.pages, mark.segments), strict=True):
+                ids[folder].update(named)
+        found.append(Mark(info.key, info.modified, ids))
+    return found
+
+
+def named_by(marks: Iterable[Mark]) -> Ids:
+    """Return everything that marks name."""
+    ids = no_ids()
+    for mark in marks:
+        for folder in KINDS:
+            ids[folder] |= mark.ids[folder]
+    return ids
 
 
 def _read(store: Store, prefix: str) -> Iterator[tuple[ObjectInfo, bytes]]:
@@ -72,8 +81,8 @@ def _read(store: Store, prefix: str) -> Iterator[tuple[ObjectInfo, bytes]]:
                 yield info, data
 
 
-def write_marks(store: Store, context: Context, ids: Ids) -> int:
-    """Record what was found unreachable, in as many marks as it takes, and return how many."""
+def write_marks(store: Store, context: Context, ids: Ids) -> list[str]:
+    """Record what was found unreachable, in as many marks as it takes, and return their keys."""
     flat = [(folder, each) for folder in KINDS for each in sorted(ids[folder])]
     marks = []
     for start in range(0, len(flat), limits.GC_MARK_IDS):
@@ -82,7 +91,7 @@ def write_marks(store: Store, context: Context, ids: Ids) -> int:
         named = (tuple(each for folder, each in part if folder == kind) for kind in KINDS)
         marks.append((paths.mark_key(mark_id), encode(GcMark(mark_id, *named))))
     store.create_many(marks)
-    return len(marks)
+    return [key for key, _ in marks]
 
 
 def delete_all(store: Store, keys: Iterable[str]) -> None:
@@ -92,7 +101,7 @@ def delete_all(store: Store, keys: Iterable[str]) -> None:
 
 
 class Sweep:
-    """Lets others know, for the time of a block, that objects are being deleted. Entered before refs are read."""
+    """Lets others know, for the time of a block, that garbage is being collected. Entered before refs are read."""
 
     def __init__(self, store: Store, context: Context) -> None:
         self._store = store

@@ -52,8 +52,11 @@ class Reach:
     def __contains__(self, key: str) -> bool:
         """Whether an object of this key belongs to what is reached."""
         folder, _, rest = key.partition("/")
-        known = {"commits": self.commits, "pages": self.pages, "segments": self.segments}.get(folder)
-        return known is not None and rest.partition("/")[0] in known
+        return rest.partition("/")[0] in self.ids(f"{folder}/")
+
+    def ids(self, folder: str) -> set[str]:
+        """Return the ids of what lies in a folder of the dataset, ``commits/`` for one."""
+        return {paths.COMMITS: self.commits, paths.PAGES: self.pages, paths.SEGMENTS: self.segments}.get(folder, set())
 
     def __len__(self) -> int:
         return len(self.commits) + len(self.pages) + len(self.segments)

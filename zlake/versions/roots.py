@@ -26,9 +26,10 @@ class Roots:
     Attributes
     ----------
     named
-        Snapshots that branches and tags name, tombstones younger than the grace period among them.
-    leased
-        Snapshots that leases name; they may be gone, if a lease had lapsed.
+        Snapshots that branches and tags name.
+    kept
+        Snapshots that leases, and tombstones younger than the grace period, name. A part of them may be gone already:
+        if a lease had lapsed, or a version was to be used again when it was collected.
     since
         When the oldest lease of a writer began, by the storage's clock: whatever was written later stays. Infinite
         where there is none.
@@ -39,7 +40,7 @@ class Roots:
     """
 
     named: tuple[str, ...]
-    leased: tuple[str, ...]
+    kept: tuple[str, ...]
     since: float
     leases: int
     lapsed: tuple[str, ...]
@@ -71,25 +72,29 @@ def find_roots(store: Store, now: float, grace: float) -> Roots:
             f"{store.url} has saved views ({view!r} for one), which this zlake cannot read: upgrade it"
         )
     named: list[str] = []
+    kept: list[str] = []
     branches = set[str]()
     for name, is_tag, info, data in _refs(store):
-        young = info.modified > now - grace
         if is_tag:
             tag = refs.parse_tag(store, name, data)
-            if not tag.deleted or young:
-                named.append(tag.commit)
+            tips = [tag.commit]
+            deleted = tag.deleted
         else:
             branches.add(name)
             ref = refs.parse_branch(store, name, data)
-            if not ref.deleted or young:
-                named.extend(each for each in (ref.staged, ref.commit) if each is not None)
+            tips = [each for each in (ref.staged, ref.commit) if each is not None]
+            deleted = ref.deleted
+        if not deleted:
+            named += tips
+        elif info.modified > now - grace:
+            kept += tips
     if MAIN not in branches and any(map(paths.owner_of, store.list(paths.COMMITS))):
         raise DatasetCorruptError(f"{store.url}: {paths.branch_key(MAIN)!r} is missing, though the dataset has commits")
     held = leases(store, now)
     live = [lease for lease in held if now <= lease.ends]
     return Roots(
         named=tuple(dict.fromkeys(named)),
-        leased=tuple(dict.fromkeys(lease.snapshot for lease in live if lease.snapshot is not None)),
+        kept=tuple(dict.fromkeys((*kept, *(lease.snapshot for lease in live if lease.snapshot is not None)))),
         since=min((lease.began for lease in live if lease.writing), default=math.inf),
         leases=len(live),
         lapsed=tuple(key for lease in held if now > lease.ends for key in lease.keys),
@@ -124,14 +129,20 @@ def live_objects(objects: Objects, roots: Roots, sessions: Sequence[str] = ()) -
     Raises
     ------
     FormatError
-        If an object that they reach is missing or damaged: then what it names cannot be known.
+        If an object that branches or tags reach is missing, or any is damaged: then what it names cannot be known.
     StorageError
         If the storage does not answer.
     """
-    maybe = [each for each in dict.fromkeys((*roots.leased, *sessions)) if each]
-    keys = [Request(paths.snapshot_key(each), 0, 1) for each in maybe]
-    there = [each for each, data in zip(maybe, objects.store.read_many(keys), strict=True) if data is not None]
-    return reach(objects, [*roots.named, *there])
+    found = reach(objects, roots.named)
+    kept = [each for each in (*roots.kept, *sessions) if each]
+    found.update(reach(objects, kept, found.commits, on_damage=_allow_missing))
+    return found
+
+
+def _allow_missing(key: str, error: FormatError) -> None:
+    """Go on without what is gone, which names nothing any longer; not without what cannot be read."""
+    if not isinstance(error, DatasetCorruptError):
+        raise error
 
 
 def unreadable(store: Store, error: FormatError) -> CollectionRefusedError:
