@@ -165,7 +165,7 @@ refs = st.builds(
     write_id=ids,
     previous=st.lists(ids, max_size=3).map(tuple),
 )
-tags = st.builds(d.Tag, commit=ids, write_id=ids, deleted=st.booleans())
+tags = st.builds(d.Tag, name=names, commit=ids, write_id=ids, deleted=st.booleans())
 history_pages = st.builds(
     d.HistoryPage,
     id=ids,

@@ -17,7 +17,7 @@ ID = to_id(b"i" * 16)
 EXAMPLES: list[d.Document] = [
     d.Root(format_version=1, dataset_id=ID, created=1.75e9),
     d.Ref(commit=ID, staged=to_id(b"s" * 16), sequence=12, write_id=ID),
-    d.Tag(commit=ID, write_id=ID),
+    d.Tag(name="v1", commit=ID, write_id=ID),
     example_snapshot(),
     d.HistoryPage(ID, commits=(d.CommitBrief(ID, (), "Ada", 1.7e9, "first"),), previous=None),
     d.InfoObject(ID, {"class_names": ["cat", "dog"], "n": 2}),

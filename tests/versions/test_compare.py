@@ -12,11 +12,10 @@ import pytest
 from tests.scale import times
 from tests.versions.support import Row, World, Writer, rows_of
 from zlake.context import Context
-from zlake.format import encode, paths
 from zlake.format.documents import Ref, Snapshot
 from zlake.storage.open import open_store
 from zlake.versions import apply as apply_module
-from zlake.versions import extent_store
+from zlake.versions import extent_store, refs
 from zlake.versions.apply import apply
 from zlake.versions.compare import changes_between
 from zlake.versions.draft import Draft
@@ -48,7 +47,7 @@ class History:
             self.note(flush=True)
             ref = self.writer.head.ref
             made = Ref(commit=ref.commit, staged=ref.staged, sequence=0, write_id=self.repository.context.new_id())
-            self.repository.store.create(paths.branch_key("other"), encode(made))
+            refs.create_branch(self.repository.store, "other", made)
             self.other = Writer(self.repository, self.world, coalesce=self.writer.coalesce)
             self.other.head = self.repository.head("other")
 

@@ -69,7 +69,7 @@ def repository(store: Store, context: Context) -> Repository:
             head = repository.flush(head, Changes(rows=rows))
         if start == 10:
             head = repository.commit(head, message="first")
-            tag = Tag(commit=str(head.commit_id), write_id=context.new_id())
+            tag = Tag(name="v1", commit=str(head.commit_id), write_id=context.new_id())
             store.create(paths.tag_key("v1"), encode(tag))
     return repository
 

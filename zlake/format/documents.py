@@ -79,11 +79,15 @@ class Ref(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, t
     restarted: Count = 0
     """``sequence`` of the last swap that put the branch elsewhere in history: made anew where it had been deleted, or
     forced. A writer that knew it before must not go on."""
+    name: Name = "main"
+    """The branch's name, which its key has as well: objects that were exchanged are told apart."""
 
 
 class Tag(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="tag/1"):
     """A tag, ``refs/tags/<name>.json``: created once; a tombstone when deleted."""
 
+    name: Name
+    """The tag's name, as in the key."""
     commit: Id
     write_id: Id
     deleted: bool = False

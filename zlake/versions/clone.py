@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zlake.errors import DatasetExistsError, FormatError, UnsupportedOperationError
-from zlake.format import decode, paths
-from zlake.format.documents import Ref, Tag
+from zlake.format import paths
 from zlake.storage.store import Lost, ObjectInfo, Request, Store
 from zlake.storage.transfer import Moved, sizes
 from zlake.versions import refs
@@ -95,12 +94,11 @@ def _reached(source: Repository, named: dict[str, bytes]) -> Reach:
     live: list[str] = []
     dead: list[str] = []
     for key, data in named.items():
-        where = f"{source.store.url.rstrip('/')}/{key}"
         if key.startswith(paths.TAGS):
-            tag = decode(Tag, data, where=where)
+            tag = refs.parse_tag(source.store, key[len(paths.TAGS) : -len(".json")], data)
             (dead if tag.deleted else live).append(tag.commit)
         else:
-            ref = decode(Ref, data, where=where)
+            ref = refs.parse_branch(source.store, key[len(paths.BRANCHES) : -len(".json")], data)
             (dead if ref.deleted else live).extend(i for i in (ref.commit, ref.staged) if i is not None)
     found = reach(source.objects, live)
     for tip in dead:

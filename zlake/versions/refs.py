@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 
+from msgspec.structs import replace
+
 from zlake import limits
 from zlake.context import Context
 from zlake.errors import (
     BranchDeletedError,
     CommitStateUnknownError,
+    CorruptObjectError,
     FormatError,
     RefNotFoundError,
     StorageError,
@@ -73,12 +76,20 @@ def parse_branch(store: Store, name: str, data: bytes) -> Ref:
     CorruptObjectError
         If they are damaged.
     """
-    return decode(Ref, data, where=f"{store.url.rstrip('/')}/{paths.branch_key(name)}")
+    where = f"{store.url.rstrip('/')}/{paths.branch_key(name)}"
+    ref = decode(Ref, data, where=where)
+    if ref.name != name:
+        raise CorruptObjectError(f"{where} holds the branch {ref.name!r}")
+    return ref
 
 
 def create_branch(store: Store, name: str, ref: Ref) -> bool:
     """Atomic: create the branch if there is none; say whether it is ours."""
-    return isinstance(store.create(paths.branch_key(name), encode(ref)), Written)
+    return isinstance(store.create(paths.branch_key(name), _encoded(name, ref)), Written)
+
+
+def _encoded(name: str, ref: Ref) -> bytes:
+    return encode(ref if ref.name == name else replace(ref, name=name))
 
 
 def swap_branch(store: Store, name: str, ref: Ref, generation: bytes) -> Written | Versioned:
@@ -97,7 +108,7 @@ def swap_branch(store: Store, name: str, ref: Ref, generation: bytes) -> Written
     """
     doubt = None
     try:
-        outcome = store.swap(paths.branch_key(name), encode(ref), generation)
+        outcome = store.swap(paths.branch_key(name), _encoded(name, ref), generation)
         if isinstance(outcome, Written):
             return outcome
     except WriteStateUnknownError as error:
@@ -154,7 +165,11 @@ def landed(write_id: str, sequence: int, now: Ref) -> bool | None:
 
 def parse_tag(store: Store, name: str, data: bytes) -> Tag:
     """Return the tag in an object's bytes; raises `CorruptObjectError` if they are damaged."""
-    return decode(Tag, data, where=f"{store.url.rstrip('/')}/{paths.tag_key(name)}")
+    where = f"{store.url.rstrip('/')}/{paths.tag_key(name)}"
+    tag = decode(Tag, data, where=where)
+    if tag.name != name:
+        raise CorruptObjectError(f"{where} holds the tag {tag.name!r}")
+    return tag
 
 
 def find_tag(store: Store, name: str) -> Tag | None:

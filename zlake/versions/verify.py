@@ -13,14 +13,14 @@ from zlake.errors import CorruptObjectError, FormatError, ZlakeError
 from zlake.extents import edit
 from zlake.extents.map import ExtentMap
 from zlake.format import decode, paths
-from zlake.format.documents import IdRuns, Info, Ref, Root, SegmentTensor, Snapshot, Tag, TensorState
+from zlake.format.documents import IdRuns, Info, Root, SegmentTensor, Snapshot, TensorState
 from zlake.segments.source import open_source
 from zlake.types import IdArray
 from zlake.versions.extent_store import load_extents
 from zlake.versions.objects import Objects
 from zlake.versions.read_head import MAIN
 from zlake.versions.rebase_rows import ids_of
-from zlake.versions.refs import branch_names, tag_names
+from zlake.versions.refs import branch_names, parse_branch, parse_tag, tag_names
 from zlake.versions.report import Damage, Report, VersionStatus
 from zlake.versions.repository import Repository
 from zlake.versions.verify_segment import count_objects, verify_group, verify_tensor
@@ -72,7 +72,7 @@ class _Verification:
         """Names of tensors that are damaged for another reason than a part, by snapshot."""
 
     def run(self) -> Report:
-        self._document(paths.root_key(), Root)
+        self._document(paths.root_key(), lambda data: decode(Root, data, where=paths.root_key()))
         tips = self._tips()
         self._walk(tips)
         if self.deep:
@@ -97,12 +97,12 @@ class _Verification:
             self._damage(key, str(error))
             return None
 
-    def _document(self, key: str, kind: type[T]) -> T | None:
+    def _document(self, key: str, parse: Callable[[bytes], T]) -> T | None:
         def read() -> T:
             data = self.store.read(key)
             if data is None:
                 raise CorruptObjectError(f"{key} is missing")
-            return decode(kind, data, where=key)  # type: ignore[type-var]
+            return parse(data)
 
         return self._try(key, read)
 
@@ -115,10 +115,10 @@ class _Verification:
                 branches.append(MAIN)  # not there, though the dataset has commits: damage
         tips: list[str] = []
         for name in branches:
-            ref = self._document(paths.branch_key(name), Ref)
+            ref = self._document(paths.branch_key(name), lambda data, n=name: parse_branch(self.store, n, data))  # type: ignore[misc]
             tips.extend(i for i in (ref.staged, ref.commit) if i is not None) if ref is not None else None
         for name in tags:
-            tag = self._document(paths.tag_key(name), Tag)
+            tag = self._document(paths.tag_key(name), lambda data, n=name: parse_tag(self.store, n, data))  # type: ignore[misc]
             if tag is not None and not tag.deleted:
                 tips.append(tag.commit)
         return tips
