@@ -76,6 +76,20 @@ def test_ls(capsys, path):
     assert run(capsys, "ls", path) == (0, "x\ngroup/words\n", "")
 
 
+def test_diff(capsys, path):
+    ds = zlake.load(path)
+    second, first = (commit["commit"] for commit in ds.commits)
+    code, out, err = run(capsys, "diff", path, first)
+    assert (code, err) == (0, "")
+    assert "x  1 added (row 3)" in out
+    assert "no changes" in run(capsys, "diff", path)[1]
+    assert "x  1 added (row 3)" in run(capsys, "diff", f"{path}@{second}")[1]
+    assert "x  1 removed (row 3)" in run(capsys, "diff", path, "main", first)[1]
+    code, out, err = run(capsys, "diff", path, "mian")
+    assert (code, out) == (2, "")
+    assert "did you mean 'main'" in err
+
+
 @pytest.mark.parametrize("deep", [[], ["--deep"]])
 def test_verify_of_a_sound_dataset(capsys, path, deep):
     code, out, err = run(capsys, "verify", path, *deep)
@@ -102,7 +116,7 @@ def test_verify_finds_a_missing_object(capsys, path):
     assert out.strip()
 
 
-@pytest.mark.parametrize("command", ["info", "log", "ls", "verify"])
+@pytest.mark.parametrize("command", ["info", "log", "ls", "diff", "verify"])
 def test_errors_take_one_line(capsys, path, tmp_path, command):
     for bad, word in {tmp_path / "nothing": "nothing", f"{path}@nothing": "nothing", "x://y/z": "x"}.items():
         code, out, err = run(capsys, command, bad)
@@ -130,7 +144,7 @@ def test_what_is_not_understood(capsys, arguments):
 
 def test_nothing_is_written(capsys, path):
     before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
-    for command in ("info", "log", "ls", "verify"):
+    for command in ("info", "log", "ls", "diff", "verify"):
         run(capsys, command, path)
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
 

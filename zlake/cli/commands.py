@@ -42,6 +42,12 @@ def ls(options: Namespace) -> bool:
     return True
 
 
+def diff(options: Namespace) -> bool:
+    """Print what differs between versions."""
+    load(options.path, read_only=True).diff(options.a, options.b)
+    return True
+
+
 def verify(options: Namespace) -> bool:
     """Check the dataset and print what was found."""
     report = load(options.path, read_only=True).verify(deep=options.deep, progressbar=sys.stderr.isatty())

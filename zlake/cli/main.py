@@ -62,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     names.add_argument("path", help=path)
     names.set_defaults(run=commands.ls)
 
+    diff = found.add_parser("diff", help="print what differs between versions: tensors, rows, and the commits between")
+    diff.add_argument("path", help=path)
+    diff.add_argument("a", nargs="?", help="branch, tag or commit to compare with; by default the commit before")
+    diff.add_argument("b", nargs="?", help="the version to compare A with; by default the one that PATH names")
+    diff.set_defaults(run=commands.diff)
+
     verify = found.add_parser("verify", help="check every object that the dataset's branches and tags reach")
     verify.add_argument("path", help=path)
     verify.add_argument("--deep", action="store_true", help="check the checksums of all samples too")

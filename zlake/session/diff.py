@@ -186,7 +186,7 @@ def _previous(session: Session, head: Head) -> Snapshot:
 def _label(head: Head, address: str | None = None) -> str:
     """Return a version in words."""
     if head.branch is not None:
-        return f"branch {head.branch}{', uncommitted changes' * head.has_staged_changes}"
+        return f"branch {head.branch}{diff_text.UNCOMMITTED * head.has_staged_changes}"
     if not head.snapshot.id:
         return "nothing"
     what = f"commit {head.snapshot.id}" if head.snapshot.kind == "commit" else f"staged state {head.snapshot.id}"

@@ -18,6 +18,8 @@ from zlake.versions.compare import SCHEMA_FIELDS
 if TYPE_CHECKING:
     from zlake.session.diff import Diff
 
+UNCOMMITTED: Final = ", uncommitted changes"
+"""Behind the name of a branch, where something is staged."""
 _MOST_RANGES: Final = 6
 """Ranges of row numbers that are written out."""
 _MOST_COMMITS: Final = 16
@@ -102,7 +104,7 @@ def _side(diff: Diff, label: str, chain: Sequence[str]) -> Iterator[str]:
     commits = len(chain) - uncommitted
     parts = [f"{commits} commit{'s' * (commits != 1)}"] * bool(commits) + ["uncommitted changes"] * uncommitted
     yield ""
-    yield f"  {label}: {' and '.join(parts) or 'nothing more'}"
+    yield f"  {label.removesuffix(UNCOMMITTED)}: {' and '.join(parts) or 'nothing more'}"
     for before, after in islice(steps(diff.objects, chain[: _MOST_COMMITS + 1]), _MOST_COMMITS):
         known = described(after)
         title = plain(f"{known['time']}  {known['author']}  {known['message'].partition(chr(10))[0]}")
