@@ -11,6 +11,7 @@ array([2, 3])
 
 from zlake import errors
 from zlake.context import Context
+from zlake.dataset.copying import copy, deepcopy
 from zlake.dataset.dataset import Dataset
 from zlake.dataset.entry import dataset, delete, empty, exists, like, load
 from zlake.dataset.tensor import Tensor
@@ -23,7 +24,9 @@ __all__ = [
     "Dataset",
     "Tensor",
     "__version__",
+    "copy",
     "dataset",
+    "deepcopy",
     "delete",
     "empty",
     "errors",

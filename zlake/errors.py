@@ -353,6 +353,26 @@ class TensorModifiedError(DiffError):
     """The version to compare with is no ancestor of the one that is open."""
 
 
+class DivergedError(VersionControlError):
+    """Two clones of a branch have each a commit that the other lacks; nothing was changed.
+
+    ``ours`` is the commit that was to be sent, ``theirs`` the one that is there.
+    """
+
+    def __init__(self, message: str, ours: str, theirs: str) -> None:
+        super().__init__(message)
+        self.ours = ours
+        self.theirs = theirs
+
+
+class UnrelatedDatasetsError(VersionControlError, ValueError):
+    """Commits travel between clones of one dataset alone; these two were made independently."""
+
+
+class StagedChangesError(VersionControlError):
+    """A branch that is to be moved has staged changes, which would be lost; nothing was changed."""
+
+
 class CommitError(VersionControlError):
     """A commit that could not be made."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from zlake.dataset import listing
+from zlake.dataset import copying, listing
 from zlake.dataset.structure import Structure
 from zlake.session import gc as collecting
 from zlake.session import verify as verifying
@@ -64,3 +65,92 @@ class Maintained(Structure):
         """
         self._whole("gc")
         return collecting.collect(self._session, grace, dry_run)
+
+    def copy(self, dest: Any, tensors: Iterable[str] | None = None, overwrite: bool = False, **options: Any) -> Any:
+        """Copy this version, or this view of it, to a dataset of its own, without history. See `zlake.copy`."""
+        return copying.copy(self, dest, tensors, overwrite, **copying.renamed(options))  # type: ignore[arg-type]
+
+    def deepcopy(self, dest: Any, overwrite: bool = False, **options: Any) -> Any:
+        """Copy the whole dataset: branches, what is staged on them, tags, views, history. See `zlake.deepcopy`."""
+        return copying.deepcopy(self, dest, None, overwrite, **copying.renamed(options))  # type: ignore[arg-type]
+
+    def push(self, dest: Any, branch: str | None = None, force: bool = False, **options: Any) -> Any:
+        """Send the commits of a branch to another clone of this dataset, or make a new clone with it.
+
+        Only what the other clone lacks travels, then its branch is swapped to the newest commit of ours. What is not
+        committed stays here. A call that was cut short is gone on with by the next one.
+
+        Parameters
+        ----------
+        dest
+            An open dataset or a path: a clone (what `deepcopy` or a push made), or nothing yet.
+        branch
+            The branch; by default the one that is open.
+        force
+            Overwrite the other clone's branch, although it has commits that ours lacks, or staged changes.
+        into : str, optional
+            Name of the branch in the other clone, where it is another one.
+        tags : bool
+            Send the tags of these commits, and of those before them, too.
+        creds
+            As in `zlake.empty`.
+        num_workers, progressbar, hard_links, single_writer
+            As in `zlake.copy`.
+
+        Returns
+        -------
+        Exchanged
+            What the branch named before and names now, and how much travelled.
+
+        Raises
+        ------
+        DivergedError
+            If the other clone's branch has commits that ours lacks; nothing was changed there.
+        StagedChangesError
+            If it has staged changes.
+        UnrelatedDatasetsError
+            If it is a dataset, but no clone of this one.
+        """
+        self._whole("push")
+        return copying.push(self, dest, branch, force, **options)  # type: ignore[arg-type]
+
+    def pull(self, src: Any, branch: str | None = None, force: bool = False, **options: Any) -> Any:
+        """Fetch the commits of a branch from another clone of this dataset.
+
+        Only what is missing here travels, then our branch is swapped to the newest commit of theirs. If it is the
+        branch that is open this dataset goes on from there, and what is staged or buffered here stays on top of it.
+
+        Parameters
+        ----------
+        src
+            An open dataset or a path: a clone.
+        branch
+            The branch; by default the one that is open.
+        force
+            Overwrite our branch, although it has commits that theirs lacks; what is staged on it is dropped.
+        into : str, optional
+            Name of our branch, where it is another one: ``ds.pull(other, "main", into="theirs")``, then
+            ``ds.merge("theirs")``.
+        tags : bool
+            Fetch the tags of these commits, and of those before them, too.
+        creds
+            As in `zlake.empty`.
+        num_workers, progressbar, hard_links
+            As in `zlake.copy`.
+
+        Returns
+        -------
+        Exchanged
+            What the branch named before and names now, and how much travelled.
+
+        Raises
+        ------
+        DivergedError
+            If our branch has commits that theirs lacks; nothing was changed.
+        ConflictError
+            If what is staged here changes the same rows as their commits; nothing was changed.
+        UnrelatedDatasetsError
+            If it is a dataset, but no clone of this one.
+        """
+        self._whole("pull")
+        return copying.pull(self, src, branch, force, **options)  # type: ignore[arg-type]

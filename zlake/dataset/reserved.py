@@ -4,9 +4,9 @@ from __future__ import annotations
 
 LATER = frozenset(
     (
-        *("add_creds_key", "allow_delete", "clear_cache", "copy", "dataloader", "delete"),
+        *("add_creds_key", "allow_delete", "clear_cache", "dataloader", "delete"),
         *("delete_view", "export", "filter", "fix_vc"),
-        *("get_creds_keys", "get_view", "get_views", "load_view", "max_view", "merge", "min_view"),
+        *("get_creds_keys", "get_view", "get_views", "load_view", "max_view", "min_view"),
         *("no_view_dataset", "optimize", "populate_creds", "query", "random_split", "rechunk"),
         *("rename", "sample_by", "save_view", "tensorflow", "update_creds_key", "visualize"),
     )

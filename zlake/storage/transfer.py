@@ -85,6 +85,7 @@ def transfer(
     there: Mapping[str, ObjectInfo] | None = None,
     links: bool = True,
     workers: int = 0,
+    guess: int = limits.SHARD_BYTES,
     moved: Callable[[int], object] | None = None,
 ) -> Moved:
     """Create objects of one store, which never change, in another one under the same keys; durable when it returns.
@@ -105,6 +106,8 @@ def transfer(
         Whether objects may become hard links.
     workers
         Objects under way at once; 0 chooses, 1 does one after the other in this thread.
+    guess
+        Bytes to reckon with for an object of unknown size.
     moved
         Called with the size of each object when it is there.
 
@@ -119,7 +122,7 @@ def transfer(
     StorageError
         If a storage fails.
     """
-    work = _Transfer(source, dest, links and source.capabilities.files and dest.capabilities.files)
+    work = _Transfer(source, dest, links and source.capabilities.files and dest.capabilities.files, guess)
     total = Moved()
 
     def finish(size: int, one: Moved) -> None:
@@ -152,17 +155,18 @@ def transfer(
 
 
 class _Transfer:
-    def __init__(self, source: Store, dest: Store, links: bool) -> None:
+    def __init__(self, source: Store, dest: Store, links: bool, guess: int) -> None:
         self._source = source
         self._dest = dest
         self._links = links
+        self._guess = guess
         self._room = _Room(limits.COPY_BYTES_IN_FLIGHT)
 
     def bring(self, info: ObjectInfo) -> Moved:
         """Create one object."""
         if self._links and self._link(info):
             return Moved(linked=1)
-        with self._room.taken(limits.SHARD_BYTES if info.size == _UNKNOWN else info.size):
+        with self._room.taken(self._guess if info.size == _UNKNOWN else info.size):
             value = self._source.read(info.key)
             if value is None:
                 raise ObjectNotFoundError(

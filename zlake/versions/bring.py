@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tqdm.auto import tqdm
 
+from zlake import limits
 from zlake.format import paths
 from zlake.storage.store import ObjectInfo, Store
 from zlake.storage.transfer import Moved, transfer
@@ -49,7 +50,14 @@ def bring(
     with _progress(sum(max(0, info.size) for infos in stages.values() for info in infos), how) as moved:
         for stage in sorted(stages):
             total += transfer(
-                source, dest, stages[stage], there=there, links=how.links, workers=how.workers, moved=moved
+                source,
+                dest,
+                stages[stage],
+                there=there,
+                links=how.links,
+                workers=how.workers,
+                guess=limits.DOCUMENT_BYTES if stage else limits.SHARD_BYTES,
+                moved=moved,
             )
     return total
 

@@ -46,6 +46,10 @@ class Claim:
         key = paths.root_key()
         if isinstance(self.store.create(key, encode(root)), Lost):
             raise DatasetExistsError(f"another dataset was made at {self.store.url} while one was being copied there")
+        self.finish_again()
+
+    def finish_again(self) -> None:
+        """Delete the note of a dataset that is there already."""
         self.store.delete(paths.copying_key())
 
 
