@@ -32,7 +32,26 @@ def _short(value: object) -> str:
 
 def log(options: Namespace) -> bool:
     """Print the commits."""
-    load(options.path, read_only=True).log()
+    load(options.path, read_only=True).log(options.graph or options.all, options.all)
+    return True
+
+
+def branches(options: Namespace) -> bool:
+    """Print the branches, each with the commit that it names."""
+    repository = load(options.path, read_only=True)._session.repository
+    found = repository.deleted_branches() if options.deleted else repository.branches()
+    width = max(map(len, found), default=0)
+    for name, ref in found.items():
+        staged = "  staged changes" if ref.staged is not None else ""
+        sys.stdout.write(f"{name.ljust(width)}  {ref.commit or 'no commit yet'}{staged}\n")
+    return True
+
+
+def tags(options: Namespace) -> bool:
+    """Print the tags, each with its commit."""
+    found = load(options.path, read_only=True).tags
+    width = max(map(len, found), default=0)
+    sys.stdout.write("".join(f"{name.ljust(width)}  {commit}\n" for name, commit in found.items()))
     return True
 
 

@@ -56,7 +56,18 @@ def _parser() -> argparse.ArgumentParser:
 
     log = found.add_parser("log", help="print the commits, newest first")
     log.add_argument("path", help=path)
+    log.add_argument("--graph", action="store_true", help="draw merges, with the names of branches and tags")
+    log.add_argument("--all", action="store_true", help="draw the graph of all branches and tags")
     log.set_defaults(run=commands.log)
+
+    branches = found.add_parser("branches", help="print the branches, each with its newest commit")
+    branches.add_argument("path", help=path)
+    branches.add_argument("--deleted", action="store_true", help="print those that were deleted and can be restored")
+    branches.set_defaults(run=commands.branches)
+
+    tags = found.add_parser("tags", help="print the tags, each with its commit")
+    tags.add_argument("path", help=path)
+    tags.set_defaults(run=commands.tags)
 
     names = found.add_parser("ls", help="print the names of the tensors, one a line")
     names.add_argument("path", help=path)

@@ -24,7 +24,17 @@ _IGNORED = frozenset(
     )
 )
 """Arguments of Deep Lake that mean nothing here: its cloud, its locks, its ways of reading."""
-_KNOWN = ("creds", "overwrite", "read_only", "ref", "committed", "context", "memory_cache_size", "local_cache_size")
+_KNOWN = (
+    "creds",
+    "overwrite",
+    "read_only",
+    "ref",
+    "committed",
+    "reset",
+    "context",
+    "memory_cache_size",
+    "local_cache_size",
+)
 
 
 def empty(
@@ -85,6 +95,7 @@ def load(
     *,
     ref: str | None = None,
     committed: bool = False,
+    reset: bool = False,
     context: Context | None = None,
     memory_cache_size: int | None = None,
     local_cache_size: int | None = None,
@@ -96,15 +107,18 @@ def load(
     Parameters
     ----------
     path
-        Local path or URL, optionally with ``@branch``, ``@tag`` or ``@commit``.
+        Local path or URL, optionally with ``@branch``, ``@tag`` or ``@commit`` (its id, or the beginning of it).
     read_only
-        Refuse changes. By default a branch is writable where the storage is.
+        Refuse changes. By default a dataset is writable where the storage is, unless ``committed``; the first change
+        of a tag or past commit makes a branch ``auto_<id>`` there.
     creds
         As in `empty`.
     ref
         Branch, tag or commit, instead of ``path@ref``.
     committed
         Open the newest commit of the branch, without what is staged on top of it.
+    reset
+        Drop what is staged on the branch, if it is damaged and could not be opened otherwise.
     context, memory_cache_size, local_cache_size, single_writer, **ignored
         As in `empty`.
 
@@ -113,7 +127,7 @@ def load(
     DatasetNotFoundError
         If there is no dataset.
     RefNotFoundError
-        If it has no such branch, tag or commit.
+        If it has no such branch, tag or commit; its subclass `BranchDeletedError`, if it was deleted.
     UnsupportedFormatError
         If a newer zlake wrote it.
     CorruptObjectError
@@ -126,7 +140,15 @@ def load(
     made = opening.make_context(context, memory_cache_size, local_cache_size)
     store = opening.store_at(plain, creds, made)
     return Dataset(
-        opening.open_session(store, made, ref or address, read_only, committed=committed, single_writer=single_writer)
+        opening.open_session(
+            store,
+            made,
+            ref or address,
+            read_only,
+            committed=committed,
+            single_writer=single_writer,
+            reset=reset,
+        )
     )
 
 
@@ -159,7 +181,7 @@ def dataset(path: Path, read_only: bool | None = None, overwrite: bool = False, 
         raise DatasetNotFoundError(f"there is no dataset at {plain!r} to open read-only")
     if version:
         raise InvalidPathException(f"a new dataset has no versions yet; create {plain!r} without {version!r}")
-    rest = {name: value for name, value in options.items() if name not in ("ref", "committed")}
+    rest = {name: value for name, value in options.items() if name not in ("ref", "committed", "reset")}
     made = empty(plain, overwrite=overwrite, **rest)
     if read_only:
         made.read_only = True

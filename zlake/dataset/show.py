@@ -7,8 +7,9 @@ import html as markup
 import sys
 from typing import TYPE_CHECKING
 
+from zlake.dataset import graph
 from zlake.errors import RowIndexError
-from zlake.session import commit, present
+from zlake.session import commit, named, present
 from zlake.session.session import Session
 
 if TYPE_CHECKING:
@@ -95,9 +96,15 @@ def summary(ds: Dataset, force: bool = False) -> None:
     sys.stdout.write(text(ds, exact=force) + "\n")
 
 
-def log(session: Session) -> None:
-    """Print the commits, newest first, in the manner of git."""
+def log(session: Session, as_graph: bool = False, everything: bool = False) -> None:
+    """Print the commits, newest first, in the manner of git; as a graph also those that were merged."""
+    if as_graph:
+        names = named.labels(session)
+        for line in graph.draw(named.graph(session, names, everything), names):
+            sys.stdout.write(f"{line}\n")
+        return
     for brief in commit.history(session):
         when = datetime.datetime.fromtimestamp(brief.time, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         message = "\n".join(f"    {line}" for line in brief.message.splitlines())
-        sys.stdout.write(f"commit {brief.id}\nAuthor: {brief.author}\nDate:   {when}\n\n{message}\n\n")
+        merged = f"Merge:  {' '.join(brief.parents)}\n" if len(brief.parents) > 1 else ""
+        sys.stdout.write(f"commit {brief.id}\n{merged}Author: {brief.author}\nDate:   {when}\n\n{message}\n\n")

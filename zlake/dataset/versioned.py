@@ -196,9 +196,18 @@ class Versioned(Structure):
         """The commits of this version, newest first: ``commit``, ``author``, ``time`` (UTC), ``message``."""
         return commit.commits(self._session)
 
-    def log(self) -> None:
-        """Print the commits of this version, newest first."""
-        show.log(self._session)
+    def log(self, graph: bool = False, everything: bool = False) -> None:
+        """Print the commits of this version, newest first.
+
+        Parameters
+        ----------
+        graph
+            Print one commit a line, those that were merged too, with the lines between them and the names of branches
+            and tags.
+        everything
+            In the graph, start from all branches and tags.
+        """
+        show.log(self._session, graph, everything)
 
     @overload
     def diff(self, id_1: str | None = ..., id_2: str | None = ..., as_dict: Literal[False] = ...) -> Diff: ...

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from zlake.errors import CommitStateUnknownError, StorageError, VersionControlError
+from zlake.format.documents import CommitBrief
 from zlake.session import commit
 from zlake.session.session import Session, alone
 from zlake.versions.head import Head
@@ -122,6 +123,27 @@ def details(session: Session, address: Any) -> dict[str, Any]:
     """Return what `commits` says of one commit, and its parents."""
     snapshot = session.repository.snapshot(commit_of(session, address))
     return {**commit.described(snapshot), "parents": list(snapshot.parents)}
+
+
+def labels(session: Session) -> dict[str, list[str]]:
+    """Return the names of branches and tags by the commit that they name; nothing where the storage cannot list."""
+    found: dict[str, list[str]] = {}
+    if session.store.capabilities.listable:
+        for name, ref in session.repository.branches().items():
+            if ref.commit is not None:
+                shown = f"{name}, staged changes" if ref.staged is not None else name
+                found.setdefault(ref.commit, []).append(shown)
+        for name, commit_id in session.repository.tags().items():
+            found.setdefault(commit_id, []).append(f"tag: {name}")
+    return found
+
+
+def graph(session: Session, named: dict[str, list[str]], everything: bool) -> Iterator[CommitBrief]:
+    """Yield the commits of the version through all parents, each before its parents; with ``everything`` all named."""
+    tips = [session.head.snapshot]
+    if everything:
+        tips += [session.repository.snapshot(commit_id) for commit_id in named]
+    return session.repository.ancestors(*tips)
 
 
 def pending_commit_id(session: Session) -> str | None:

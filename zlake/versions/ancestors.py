@@ -95,16 +95,17 @@ class _Queue:
         return self._graph.brief(heappop(self._heap)[2])
 
 
-def ancestors(objects: Objects, snapshot: Snapshot) -> Iterator[CommitBrief]:
-    """Yield all commits that lead to a snapshot, through all parents; a commit comes first itself.
+def ancestors(objects: Objects, *snapshots: Snapshot) -> Iterator[CommitBrief]:
+    """Yield all commits that lead to any of the snapshots, through all parents, commits that are given among them.
 
     Every commit comes before all its ancestors: by generation, then the newer first, then by id. Reads go as far as
     the iteration.
     """
     graph = Graph(objects)
     queue = _Queue(graph)
-    for commit_id in graph.add(snapshot):
-        queue.add(commit_id)
+    for snapshot in snapshots:
+        for commit_id in graph.add(snapshot):
+            queue.add(commit_id)
     while queue:
         found = queue.pop()
         yield found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from zlake.context import Context
-from zlake.format.documents import Ref, Snapshot, Tag
+from zlake.format.documents import CommitBrief, Ref, Snapshot, Tag
 from zlake.storage.store import Store
-from zlake.versions import addresses, branching, refs, resetting, tags
+from zlake.versions import addresses, ancestors, branching, refs, resetting, tags
 from zlake.versions.head import Head
 from zlake.versions.objects import Objects
 from zlake.versions.read_head import MAIN
@@ -31,6 +33,10 @@ class Named:
     def find_commit(self, commit_id: str) -> Snapshot:
         """Return a commit by its id or the beginning of it; raises as `zlake.versions.addresses.find_commit`."""
         return addresses.find_commit(self.objects, commit_id)
+
+    def ancestors(self, *snapshots: Snapshot) -> Iterator[CommitBrief]:
+        """Yield all commits that lead to snapshots, through all parents, each before its parents."""
+        return ancestors.ancestors(self.objects, *snapshots)
 
     def branches(self) -> dict[str, Ref]:
         """Return all branches by name: one listing, and one read for each."""
