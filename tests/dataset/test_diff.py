@@ -323,6 +323,52 @@ def test_any_two_versions_differ_in_what_their_samples_say(seed: int) -> None:
         assert set(found) == expected
 
 
+def test_hidden_tensors_are_compared_when_they_are_named(ds: Any) -> None:
+    before = ds.commit_id
+    ds.create_tensor("secret", hidden=True).extend(np.arange(2))
+    ds.x.append(1)
+    found = ds.diff(before)
+    assert found.tensors == ["x"]
+    assert "secret" not in str(found)
+    assert "secret" not in found.as_dict()["tensors"][0][0]
+    assert {row.tensor for row in found.rows()} == {"x"}
+    assert len(list(found.rows("secret"))) == 2
+
+
+def test_a_staged_state_that_others_replaced_is_still_compared(ds: Any) -> None:
+    before = ds.commit_id
+    ds.x.append(10)
+    other = zlake.load(ds.path)
+    for i in range(20):
+        other.x.append(i)
+        other.commit(str(i))
+    found = ds.diff(before)
+    assert [row.after for row in found.rows()] == [10]
+    mine, theirs = ds.diff("main", as_dict=True)["tensors"]  # the session as it is, and what the branch became
+    assert [entry["commit_id"] for entry in mine] == [ds.pending_commit_id]
+    assert len(theirs) == 20
+    assert [row.change for row in ds.diff("main").rows()] == ["removed"] * 20
+
+
+def test_the_first_sample_is_read_alone_and_the_others_at_once(ds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zlake.session import changed_rows
+
+    before = ds.commit_id
+    ds.x.extend(np.arange(600))
+    asked: list[int] = []
+    one, many = changed_rows.present.one, changed_rows.present.read
+    monkeypatch.setattr(changed_rows.present, "one", lambda c, row: asked.append(1) or one(c, row))
+    monkeypatch.setattr(
+        changed_rows.present, "read", lambda c, r, chosen, k, a: asked.append(len(chosen())) or many(c, r, chosen, k, a)
+    )
+    rows = list(ds.diff(before).rows("x"))
+    assert asked == []
+    assert rows[300].after == 300
+    assert asked == [1]
+    assert [row.after for row in rows] == list(range(600))
+    assert asked == [1, 1, 255, 255, 1, 87]
+
+
 # ---------------------------------------------------------------- text
 
 

@@ -8,19 +8,21 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from zlake import limits
 from zlake.format.documents import Snapshot
 from zlake.session import present
 from zlake.session.column import Column
 from zlake.session.session import Session
 from zlake.types import IntArray
-from zlake.versions.compare import Comparison
+from zlake.versions.compare import Comparison, RowDiff
 from zlake.versions.read_head import detached
 from zlake.versions.repository import Repository
 
 Change = Literal["removed", "updated", "added"]
 
-_BLOCK: Final = 64
-"""Rows whose samples are read at once, when a second one of them is asked for."""
+_BLOCK_ROWS: Final = 256
+_BLOCK_BYTES: Final = 8 * limits.MIB
+"""Samples that are read at once, when a second one of them is asked for."""
 
 
 class State:
@@ -110,8 +112,9 @@ def changed_rows(comparison: Comparison, key: str, name: str, before: State, aft
         which = mine if mine is not None else other
         assert which is not None
         ids = rows.before_ids if mine is not None else rows.after_ids
-        for start in range(0, len(which), _BLOCK):
-            part = slice(start, start + _BLOCK)
+        block = _block_rows(rows)
+        for start in range(0, len(which), block):
+            part = slice(start, start + block)
             old = None if mine is None else rows.before_rows[mine[part]]
             new = None if other is None else rows.after_rows[other[part]]
             left = None if old is None else _Block(before, key, old)
@@ -119,3 +122,9 @@ def changed_rows(comparison: Comparison, key: str, name: str, before: State, aft
             numbers = ([None] * len(which[part]) if found is None else found.tolist() for found in (old, new))
             for sample_id, row, row_after in zip(ids[which[part]].tolist(), *numbers, strict=True):
                 yield ChangedRow(name, sample_id, change, row, row_after, left, right)
+
+
+def _block_rows(rows: RowDiff) -> int:
+    """Return of how many rows the samples may be read at once, judged by what they take where they are stored."""
+    sizes = [entry.bytes // entry.rows for entry in rows.segments]
+    return max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // max(1, *sizes, 1)))

@@ -51,15 +51,19 @@ class Diff:
         self.objects: Objects = session.repository.objects
         self._reader = Rows(session, self.a, self.b)
         self.comparison = Comparison(self.a, self.b, self.objects, self._reader)
-        self._states = (State(session.repository, self.a), State(session.repository, self.b))
+        self._ends = (State(session.repository, self.a), State(session.repository, self.b))
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """Names of all tensors by key: those of the second version, then those that only the first has."""
-        return {state.key: state.name for state in (*self.b.tensors, *self.a.tensors) if self._named_by(state)}
+        """Names of the visible tensors by key: those of the second version, then those that only the first has."""
+        return {key: state.name for key, state in self._states.items() if not state.options.get("hidden")}
 
-    def _named_by(self, state: TensorState) -> bool:
-        return self.comparison.after.get(state.key, state) is state
+    @cached_property
+    def _states(self) -> dict[str, TensorState]:
+        return {
+            **self.comparison.after,
+            **{k: v for k, v in self.comparison.before.items() if k not in self.comparison.after},
+        }
 
     @cached_property
     def touched(self) -> dict[str, str]:
@@ -86,7 +90,7 @@ class Diff:
         Parameters
         ----------
         tensor
-            Name of a tensor in either version; None for all of them, one after the other.
+            Name of a tensor in either version; None for all visible ones, one after the other.
 
         Yields
         ------
@@ -99,13 +103,13 @@ class Diff:
             If neither version has such a tensor.
         """
         chosen = self.names if tensor is None else self._named(tensor)
-        return (row for key, name in chosen.items() for row in changed_rows(self.comparison, key, name, *self._states))
+        return (row for key, name in chosen.items() for row in changed_rows(self.comparison, key, name, *self._ends))
 
     def _named(self, tensor: Any) -> dict[str, str]:
         """Return the tensors of a name: in the second version or gone from it, else in the first one."""
-        found = {key: name for key, name in self.names.items() if name == tensor}
+        found = {key: state.name for key, state in self._states.items() if state.name == tensor}
         if not found:
-            found = {state.key: self.names[state.key] for state in self.a.tensors if state.name == tensor}
+            found = {state.key: self._states[state.key].name for state in self.a.tensors if state.name == tensor}
         if not found:
             known = sorted(set(self.names.values()))
             near = difflib.get_close_matches(str(tensor), known, 1)
@@ -120,14 +124,16 @@ class Diff:
         and of ``id_1``, or of ``id_1`` and ``id_2``. A state that is not committed comes first, without author.
         """
         if self.sides is None:
-            chain = [self.b.id] if self.b.id != self.a.id else []
-            dataset, tensors = self._entries(chain) if chain else diff_entries.unchanged()
+            same = self.b.id == self.a.id
+            dataset, tensors = diff_entries.unchanged() if same else self._entries(self.b, [self.b.id])
             return DiffDict(dataset=dataset, tensors=tensors)
-        one, two = (self._entries(chain) for chain in (reversed(self.sides) if self._swapped else self.sides))
+        one, two = map(self._entries, (self.a, self.b), self.sides)
+        if self._swapped:
+            one, two = two, one
         return DiffDict(dataset=(one[0], two[0]), tensors=(one[1], two[1]))
 
-    def _entries(self, chain: list[str]) -> tuple[list[Entry], list[Entry]]:
-        return diff_entries.entries(self.objects, chain, self._reader)
+    def _entries(self, tip: Snapshot, chain: list[str]) -> tuple[list[Entry], list[Entry]]:
+        return diff_entries.entries(self.objects, tip, chain, self._reader)
 
     def __str__(self) -> str:
         return diff_text.text(self)

@@ -29,16 +29,19 @@ class DiffDict(dict[str, Any]):
         raise KeyError(key)
 
 
-def steps(objects: Objects, chain: Sequence[str]) -> Iterator[tuple[Snapshot, Snapshot]]:
-    """Yield states that follow each other along first parents, newest first, each with the one before it."""
-    newer: Snapshot | None = None
-    for start in range(0, len(chain), _BATCH):
+def steps(objects: Objects, tip: Snapshot, chain: Sequence[str]) -> Iterator[tuple[Snapshot, Snapshot]]:
+    """Yield states that follow each other along first parents, newest first, each with the one before it.
+
+    The first of the chain is the tip, which is not read again: what was staged may be collected once it is replaced.
+    """
+    if not chain:
+        return
+    newer = tip
+    for start in range(1, len(chain), _BATCH):
         for snapshot in objects.snapshots(chain[start : start + _BATCH]):
-            if newer is not None:
-                yield snapshot, newer
+            yield snapshot, newer
             newer = snapshot
-    if newer is not None:
-        yield parent_of(newer, objects), newer
+    yield parent_of(newer, objects), newer
 
 
 def parent_of(snapshot: Snapshot, objects: Objects) -> Snapshot:
@@ -46,9 +49,11 @@ def parent_of(snapshot: Snapshot, objects: Objects) -> Snapshot:
     return objects.snapshot(snapshot.parents[0]) if snapshot.parents else EMPTY_SNAPSHOT
 
 
-def entries(objects: Objects, chain: Sequence[str], reader: RowReader) -> tuple[list[Entry], list[Entry]]:
+def entries(
+    objects: Objects, tip: Snapshot, chain: Sequence[str], reader: RowReader
+) -> tuple[list[Entry], list[Entry]]:
     """Return what each state of a chain changed in the dataset, and in its tensors."""
-    made = [(dataset_entry(*step), tensor_entry(*step, objects, reader)) for step in steps(objects, chain)]
+    made = [(dataset_entry(*step), tensor_entry(*step, objects, reader)) for step in steps(objects, tip, chain)]
     return [dataset for dataset, _ in made], [tensors for _, tensors in made]
 
 
@@ -79,7 +84,7 @@ def tensor_entry(before: Snapshot, after: Snapshot, objects: Objects, reader: Ro
     comparison = Comparison(before, after, objects, reader)
     for diff in after.diff.tensors:
         state = comparison.after.get(diff.key)
-        if state is not None:
+        if state is not None and not state.options.get("hidden"):
             found[state.name] = _tensor(diff, state, comparison)
     return found
 

@@ -32,8 +32,8 @@ def text(diff: Diff) -> str:
     if diff.sides is not None and any(diff.sides):
         base = merge_base(diff.objects, diff.a, diff.b)
         lines += ["", f"Since commit {base}, which both follow:" if base else "They have no commit in common:"]
-        for label, chain in zip((diff.before, diff.after), diff.sides, strict=True):
-            lines += _side(diff, label, chain)
+        for label, tip, chain in zip((diff.before, diff.after), (diff.a, diff.b), diff.sides, strict=True):
+            lines += _side(diff, label, tip, chain)
     return "\n".join(lines)
 
 
@@ -97,15 +97,14 @@ def ranges(rows: IntArray) -> str:
     return f"row{'s' * (len(rows) != 1)} {', '.join(shown)}"
 
 
-def _side(diff: Diff, label: str, chain: Sequence[str]) -> Iterator[str]:
+def _side(diff: Diff, label: str, tip: Snapshot, chain: Sequence[str]) -> Iterator[str]:
     """Yield the states that one side has and the other has not."""
-    newest = diff.objects.snapshots(chain[:1])
-    uncommitted = sum(snapshot.kind == "staged" for snapshot in newest)
+    uncommitted = tip.kind == "staged" and bool(chain)
     commits = len(chain) - uncommitted
     parts = [f"{commits} commit{'s' * (commits != 1)}"] * bool(commits) + ["uncommitted changes"] * uncommitted
     yield ""
     yield f"  {label.removesuffix(UNCOMMITTED)}: {' and '.join(parts) or 'nothing more'}"
-    for before, after in islice(steps(diff.objects, chain[: _MOST_COMMITS + 1]), _MOST_COMMITS):
+    for before, after in islice(steps(diff.objects, tip, chain[: _MOST_COMMITS + 1]), _MOST_COMMITS):
         known = described(after)
         title = plain(f"{known['time']}  {known['author']}  {known['message'].partition(chr(10))[0]}")
         yield f"    {after.id}  {title if after.kind == 'commit' else 'not committed'}"
@@ -119,7 +118,8 @@ def _step(before: Snapshot, after: Snapshot) -> Iterator[str]:
     names = {state.key: state.name for state in (*before.tensors, *after.tensors)}
     if after.diff.info_updated:
         yield "info of the dataset changed"
-    for diff in after.diff.tensors:
+    hidden = {state.key for state in (*before.tensors, *after.tensors) if state.options.get("hidden")}
+    for diff in (each for each in after.diff.tensors if each.key not in hidden):
         flags = ("created", "deleted", "cleared")
         said = [flag for flag in flags if getattr(diff, flag)]
         if diff.renamed_from:
