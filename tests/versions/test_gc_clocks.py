@@ -274,7 +274,7 @@ class Run:
         self.guarded(act)
 
     def guarded(self, act: Callable[[Store], Any], young: bool = False) -> None:
-        """Something that may name what was collected, unless that is young: then it is refused, and nothing is named."""
+        """Something that may name what was collected, unless that is young: then it is refused."""
         try:
             if self.stopping(lambda store: (act(store), "done"), 12) is None:
                 self.take_back()

@@ -59,6 +59,15 @@ class Report:
         Every snapshot that a branch or tag reaches.
     objects
         Objects checked.
+    restorable
+        Names of deleted branches that can be restored; what they name was checked too.
+    collected
+        Names of deleted branches of which at least a part was collected as garbage: that is no damage.
+    leases
+        Leases that were taken and not ended.
+    unreachable
+        Snapshots, pages and segments that are stored though nothing that was checked needs them: no damage, garbage
+        for `gc`. None where they were not counted: unless ``deep``, or if the storage cannot list.
     """
 
     url: str
@@ -66,6 +75,10 @@ class Report:
     damages: tuple[Damage, ...]
     versions: tuple[VersionStatus, ...]
     objects: int
+    restorable: tuple[str, ...] = ()
+    collected: tuple[str, ...] = ()
+    leases: int = 0
+    unreachable: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -79,7 +92,7 @@ class Report:
         depth = "every byte" if self.deep else "documents, extents and ids"
         head = f"{self.url}: {self.objects} objects checked ({depth})"
         if self.ok:
-            return f"{head}, {len(self.versions)} versions, all whole"
+            return "\n".join([f"{head}, {len(self.versions)} versions, all whole", *self._notes()])
         lines = [f"{head}, {len(self.damages)} damaged", *(f"  {d.key}: {d.reason}" for d in self.damages)]
         whole = sum(version.intact for version in self.versions)
         lines.append(f"{whole} of {len(self.versions)} versions are whole")
@@ -87,4 +100,11 @@ class Report:
             if not version.intact:
                 what = f"damaged tensors {list(version.damaged_tensors)}" if version.damaged_tensors else "unreadable"
                 lines.append(f"  {version.kind} {version.id}: {what}")
-        return "\n".join(lines)
+        return "\n".join(lines + self._notes())
+
+    def _notes(self) -> list[str]:
+        """Return lines on what is no damage but worth knowing."""
+        notes = [f"  deleted branch {name!r} can be restored" for name in self.restorable]
+        if self.unreachable:
+            notes.append(f"  {self.unreachable} snapshots, pages and segments are not in use: garbage for gc()")
+        return notes

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from zlake.errors import CorruptObjectError, FormatError, ZlakeError
+from zlake.errors import CorruptObjectError, DatasetCorruptError, FormatError, ZlakeError
 from zlake.extents import edit
 from zlake.extents.map import ExtentMap
 from zlake.format import decode, paths
@@ -17,7 +17,10 @@ from zlake.format.documents import IdRuns, Info, Root, SegmentTensor, Snapshot, 
 from zlake.segments.source import open_source
 from zlake.types import IdArray
 from zlake.versions.extent_store import load_extents
+from zlake.versions.lease import documents
+from zlake.versions.marks import KINDS as COLLECTABLE
 from zlake.versions.objects import Objects
+from zlake.versions.reach import reach
 from zlake.versions.read_head import MAIN
 from zlake.versions.rebase_rows import ids_of
 from zlake.versions.refs import branch_names, parse_branch, parse_tag, tag_names
@@ -68,6 +71,9 @@ class _Verification:
         self.uses: dict[str, dict[str, set[_Part]]] = {}
         """Parts of each tensor of each snapshot."""
         self.snapshots: dict[str, Snapshot | None] = {}
+        self.restorable: list[str] = []
+        self.collected: list[str] = []
+        """Names of deleted branches."""
         self.broken: dict[str, set[str]] = {}
         """Names of tensors that are damaged for another reason than a part, by snapshot."""
 
@@ -81,7 +87,17 @@ class _Verification:
             self._unique_ids(tip)
         damages = tuple(Damage(key, reason) for key, reason in sorted(self.damages.items()))
         versions = tuple(self._status(snapshot_id) for snapshot_id in self.snapshots)
-        return Report(self.store.url, self.deep, damages, versions, len(self.checked) + self.samples)
+        return Report(
+            self.store.url,
+            self.deep,
+            damages,
+            versions,
+            len(self.checked) + self.samples,
+            restorable=tuple(self.restorable),
+            collected=tuple(self.collected),
+            leases=len({found[0] for found, _ in documents(self.store)}) if self.store.capabilities.listable else 0,
+            unreachable=self._unreachable() if self.deep and self.store.capabilities.listable else None,
+        )
 
     # ------------------------------------------------------------ documents
 
@@ -116,12 +132,31 @@ class _Verification:
         tips: list[str] = []
         for name in branches:
             ref = self._document(paths.branch_key(name), lambda data, n=name: parse_branch(self.store, n, data))  # type: ignore[misc]
-            tips.extend(i for i in (ref.staged, ref.commit) if i is not None) if ref is not None else None
+            if ref is not None:
+                named = [i for i in (ref.staged, ref.commit) if i is not None]
+                if not ref.deleted or self._is_there(name, named):
+                    tips.extend(named)
         for name in tags:
             tag = self._document(paths.tag_key(name), lambda data, n=name: parse_tag(self.store, n, data))  # type: ignore[misc]
             if tag is not None and not tag.deleted:
                 tips.append(tag.commit)
         return tips
+
+    def _is_there(self, name: str, tips: Sequence[str]) -> bool:
+        """Whether nothing of what a deleted branch names was collected."""
+        missing: list[str] = []
+        reach(self.objects, tips, on_damage=lambda key, e: missing.append(key) if _is_missing(e) else None)
+        (self.collected if missing else self.restorable).append(name)
+        return not missing
+
+    def _unreachable(self) -> int:
+        """Return how many snapshots, pages and segments are stored that nothing needs."""
+        segments = {segment for segment, _ in self.parts}
+        stored = (paths.owner_of(key) for folder in COLLECTABLE for key in self.store.list(folder))
+        return sum(
+            f"{folder}{each}/zarr.json" not in self.checked and each not in segments
+            for folder, each in {owner for owner in stored if owner is not None}
+        )
 
     def _walk(self, tips: Sequence[str]) -> None:
         """Check all snapshots from the tips back."""
@@ -238,6 +273,10 @@ class _Verification:
         damaged = {name for name, parts in self.uses[snapshot_id].items() if parts & self.bad_parts}
         damaged |= self.broken[snapshot_id]
         return VersionStatus(snapshot_id, snapshot.kind, not damaged, tuple(sorted(damaged)))
+
+
+def _is_missing(error: FormatError) -> bool:
+    return isinstance(error, DatasetCorruptError)
 
 
 class _Ids:
