@@ -423,5 +423,5 @@ def test_names_of_members_are_taken_those_to_come_too(ds: zlake.Dataset, name: s
         with pytest.raises((InvalidTensorNameError, InvalidTensorGroupNameError), match=f"'{name}_' for instance"):
             create(name)
     assert hasattr(ds, name) == (name in ("info", "append", "checkout"))
-    with pytest.raises(AttributeError, match=r"Dataset\.merge"):
-        _ = ds.merge
+    with pytest.raises(AttributeError, match=r"Dataset\.query"):
+        _ = ds.query

@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 from zlake.dataset import show
 from zlake.dataset.structure import Structure
 from zlake.session import checkout, commit, diff, named
+from zlake.session import merge as merging
 from zlake.session.diff import Diff
 
 
@@ -244,3 +245,117 @@ class Versioned(Structure):
         """
         self._whole("diff")
         return diff.show(self._session, id_1, id_2, as_dict)
+
+    def merge(
+        self,
+        target: str,
+        conflict_resolution: merging.Resolution = None,
+        delete_removed_tensors: bool = False,
+        force: bool = False,
+        message: str | None = None,
+        author: str | None = None,
+    ) -> str | None:
+        """Merge another branch, tag or commit into this branch, sample by sample; no sample is copied.
+
+        Samples that the target added come behind those that are here, and those that it changed or deleted are changed
+        or deleted here. What is staged here becomes part of the merge commit; what is staged on the target is
+        committed there first. A branch that has nothing of its own moves to the target's commit.
+
+        Parameters
+        ----------
+        target
+            Branch, tag or commit id.
+        conflict_resolution
+            Who wins where both sides changed the same thing: ``"ours"``, ``"theirs"``, or a function that is given each
+            conflict (with ``tensor``, ``sample_id``, ``kind``, and the samples as ``base``, ``ours`` and ``theirs``)
+            and returns one of these, or None to leave it. By default nobody: that is an error.
+        delete_removed_tensors
+            Delete the tensors that the target deleted.
+        force
+            Take a tensor that the target renamed, and that is gone or has another new name here, as a new tensor; join
+            tensors that have one new name on both sides; merge histories that have nothing in common.
+        message, author
+            Of the merge commit.
+
+        Returns
+        -------
+        str or None
+            Id of the commit that this branch is at; None if there was nothing to merge, which is printed.
+
+        Raises
+        ------
+        MergeConflictError
+            If both sides changed the same things; its ``conflicts`` lists them. Nothing was changed.
+        MergeMismatchError
+            If samples of one tensor have another dtype, rank, htype or compression on each side.
+        MergeNotSupportedError
+            If the histories have nothing in common, unless ``force``.
+        RefNotFoundError
+            If there is no such version.
+        """
+        self._whole("merge")
+        return merging.merge(self._session, target, conflict_resolution, delete_removed_tensors, force, message, author)
+
+    def cherry_pick(self, commit: str, conflict_resolution: merging.Resolution = None) -> str | None:
+        """Make what one commit changed again on this branch, as a commit of its author and message.
+
+        What is staged here stays staged. A merge commit counts as what it changed against its first parent.
+
+        Returns
+        -------
+        str or None
+            Id of the new commit; None if all of it is here already, which is printed.
+
+        Raises
+        ------
+        MergeConflictError, MergeMismatchError
+            As of `merge`; nothing was changed.
+        RefNotFoundError
+            If there is no such commit.
+        """
+        self._whole("cherry_pick")
+        return merging.cherry_pick(self._session, commit, conflict_resolution)
+
+    def revert(self, commit: str, conflict_resolution: merging.Resolution = None) -> str | None:
+        """Undo what one commit changed, with a new commit; history stays as it is.
+
+        Samples that it deleted come back at the end; if nothing was committed since, at their place. What is staged
+        here stays staged. A merge commit counts as what it changed against its first parent.
+
+        Returns
+        -------
+        str or None
+            Id of the new commit; None if nothing of it is left, which is printed.
+
+        Raises
+        ------
+        MergeConflictError, MergeMismatchError
+            If what it changed was changed again since; nothing was changed.
+        RefNotFoundError
+            If there is no such commit.
+        """
+        self._whole("revert")
+        return merging.revert(self._session, commit, conflict_resolution)
+
+    def rebase(self, onto: str, conflict_resolution: merging.Resolution = None) -> str | None:
+        """Make the commits of this branch that ``onto`` does not contain again on top of it, one by one.
+
+        They keep author and message, and get new ids; the branch is moved once, at the end. What is staged here stays
+        staged, on top.
+
+        Returns
+        -------
+        str or None
+            Id of the branch's newest commit; None if it was on top of ``onto`` already, which is printed.
+
+        Raises
+        ------
+        MergeConflictError, MergeMismatchError
+            If both sides changed the same things, naming the commit; nothing was changed.
+        MergeNotSupportedError
+            If the histories have nothing in common.
+        RefNotFoundError
+            If there is no such version.
+        """
+        self._whole("rebase")
+        return merging.rebase(self._session, onto, conflict_resolution)

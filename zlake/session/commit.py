@@ -23,8 +23,8 @@ from zlake.session.session import Session, alone
 def commit(session: Session, message: str, author: str | None, allow_empty: bool) -> str:
     """Commit what is staged and what is buffered, and go on from there; return the commit id."""
     session.check_writable()
-    _check_text("message", message, limits.MAX_MESSAGE_BYTES)
-    _check_text("author", author or "", limits.MAX_AUTHOR_BYTES)
+    check_text("message", message, limits.MAX_MESSAGE_BYTES)
+    check_text("author", author or "", limits.MAX_AUTHOR_BYTES)
     session.drop_interrupted()
     done = session.recover()
     if done is not None and session.repository.snapshot(done).kind == "commit":
@@ -49,7 +49,7 @@ def commit(session: Session, message: str, author: str | None, allow_empty: bool
     return str(head.ref.commit)
 
 
-def _check_text(what: str, text: Any, most: int) -> None:
+def check_text(what: str, text: Any, most: int) -> None:
     """Refuse what no commit document can hold, before anything is written."""
     if not isinstance(text, str):
         raise CommitError(f"the {what} of a commit is text, not {text!r:.100} ({type(text).__name__})")

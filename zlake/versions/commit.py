@@ -28,6 +28,7 @@ def build_commit(
     author: str,
     allow_empty: bool,
     merged: Sequence[Snapshot] = (),
+    state: State | None = None,
 ) -> Proposal:
     """Return the commit of ``head`` with the changes.
 
@@ -41,6 +42,8 @@ def build_commit(
         Commit even if nothing changed.
     merged
         Commits that were merged into this one: its further parents.
+    state
+        The state after the changes, if it is known.
 
     Raises
     ------
@@ -48,11 +51,11 @@ def build_commit(
         If nothing is staged, nothing changes, there is a commit before, and ``allow_empty`` is false.
     """
     base = head.snapshot
-    if changes.is_empty:
+    if state is None and changes.is_empty:
         if not allow_empty and not merged and head.ref.staged is None and head.ref.commit is not None:
             raise EmptyCommitError("there is nothing to commit; pass allow_empty=True to commit all the same")
         state = State(base.tensors, base.groups, base.info, base.diff if base.kind == "staged" else Diff())
-    else:
+    elif state is None:
         state = apply(base, changes, objects, draft)
     recent, history = ancestry(base, objects, draft)
     snapshot = Snapshot(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from zlake.errors import ConflictError, MergeError
+from zlake.format.documents import Snapshot
 from zlake.types import IdArray, IntArray
 
 Side = Literal["ours", "theirs"]
@@ -35,6 +36,8 @@ class Conflict:
     base_row, ours_row, theirs_row
         The sample's row where the sides parted, on the branch that takes the changes, and where they come from; None
         where there is no such row.
+    states
+        The three snapshots that these are rows of; none where another writer is on the other side.
     """
 
     tensor: str
@@ -44,6 +47,7 @@ class Conflict:
     base_row: int | None = None
     ours_row: int | None = None
     theirs_row: int | None = None
+    states: tuple[Snapshot, ...] = field(default=(), repr=False, compare=False)
 
 
 Resolution = Side | Callable[[Conflict], Side | None] | None
@@ -59,6 +63,8 @@ class Conflicts:
         Who decides. ``"ours"`` keeps what the branch has that takes the changes, ``"theirs"`` makes the change.
     carried, onto
         Words for the side where the changes come from, and for the one that takes them.
+    states
+        Where the sides parted, the state that takes the changes, and the one that they come from.
 
     Attributes
     ----------
@@ -66,10 +72,17 @@ class Conflicts:
         Conflicts that nobody decided about.
     """
 
-    def __init__(self, resolution: Resolution = None, carried: str = "here", onto: str = "there") -> None:
+    def __init__(
+        self,
+        resolution: Resolution = None,
+        carried: str = "here",
+        onto: str = "there",
+        states: tuple[Snapshot, ...] = (),
+    ) -> None:
         self.resolution = resolution
         self.carried = carried
         self.onto = onto
+        self.states = states
         self.found: list[Conflict] = []
 
     @property
@@ -79,7 +92,7 @@ class Conflicts:
 
     def add(self, conflict: Conflict) -> None:
         """Keep a conflict that nobody can decide about."""
-        self.found.append(conflict)
+        self.found.append(replace(conflict, states=self.states))
 
     def decide(self, conflict: Conflict) -> bool:
         """Say whether the change is made all the same; keep the conflict if nobody decides.
@@ -89,6 +102,7 @@ class Conflicts:
         MergeError
             If the function that decides answers neither "ours" nor "theirs".
         """
+        conflict = replace(conflict, states=self.states)
         side = self.resolution(conflict) if callable(self.resolution) else self.resolution
         if side is None:
             self.found.append(conflict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from zlake.extents import edit
 from zlake.format.documents import ExtentTable, Info, Snapshot, TensorState
 from zlake.types import IntArray
 from zlake.versions.changes import Changes, RowChanges, RowReader
+from zlake.versions.compare import schema
 from zlake.versions.conflicts import Conflict, Conflicts, conflict_error
 from zlake.versions.extent_store import load_extents
 from zlake.versions.names import CLASS_NAMES, are_names, merge_names
@@ -59,6 +61,7 @@ def carry(
     reader: RowReader | None,
     conflicts: Conflicts,
     target: Snapshot | None = None,
+    new_key: Callable[[], str] | None = None,
 ) -> Changes:
     """Return changes as they apply to another state; the result holds only if no conflict is left.
 
@@ -75,8 +78,10 @@ def carry(
     target
         The snapshot that the changes lead to, if they come from another line of history: then a row or tensor that
         they add may be there already, and a tensor that is gone can be brought back.
+    new_key
+        Makes keys of new tensors, if tensors whose names clash are to be copied: see `zlake.versions.force`.
     """
-    return _Rebase(base, changes, onto, objects, reader, conflicts, target).run()
+    return _Rebase(base, changes, onto, objects, reader, conflicts, target, new_key).run()
 
 
 class _Rebase:
@@ -89,6 +94,7 @@ class _Rebase:
         reader: RowReader | None,
         conflicts: Conflicts,
         target: Snapshot | None,
+        new_key: Callable[[], str] | None,
     ) -> None:
         self.changes = changes
         self.base = base
@@ -97,6 +103,7 @@ class _Rebase:
         self.reader = reader
         self.conflicts = conflicts
         self.foreign = target is not None
+        self.new_key = new_key
         self.engine = RowRebase(base, onto, objects, reader, conflicts, target)
         self.base_tensors = {state.key: state for state in base.tensors}
         self.onto_tensors = {state.key: state for state in onto.tensors}
@@ -120,6 +127,10 @@ class _Rebase:
         if info is not None:
             info = merge_info(self.conflicts, self.objects, self.base.info, info, self.onto.info)
         self._names(self.onto.groups if groups is None else groups)
+        if self.foreign:
+            self._forget_known()
+            groups = None if groups is not None and set(groups) == set(self.onto.groups) else groups
+            info = None if info is not None and info == info_value(self.objects, self.onto.info) else info
         return Changes(
             rows=self.rows,
             tensors=self.tensors,
@@ -156,6 +167,15 @@ class _Rebase:
             if numbers is not None and self.reader is not None:
                 self.rows[key] = renumber(onto, self.rows[key], numbers, self.reader)
             self.rows[key] = self.engine.rebase(base, self.rows[key], onto)
+
+    def _forget_known(self) -> None:
+        """Leave out what is there already."""
+        for key, onto in self.onto_tensors.items():
+            if key in self.tensors and schema(self.tensors[key]) == schema(onto):
+                del self.tensors[key]
+            if key in self.infos and self.infos[key] == info_value(self.objects, onto.info):
+                del self.infos[key]
+        self.rows = {key: rows for key, rows in self.rows.items() if not rows.is_empty}
 
     def _gone(self, key: str, base: TensorState) -> None:
         """Deal with changes of a tensor that is no longer there."""
@@ -240,7 +260,9 @@ class _Rebase:
             classes of changed rows get, if they are not those that they have.
         """
         target = self.target_tensors.get(key)
-        if self.reader is None or onto.info == base.info or not self.reader.holds_classes(onto):
+        if self.reader is None or not (key in self.infos or onto.info != base.info):
+            return None, None
+        if not self.reader.holds_classes(onto):
             return None, None
         if key in self.infos:
             carried = self.infos[key].get(CLASS_NAMES, [])
@@ -249,6 +271,8 @@ class _Rebase:
         else:
             return None, None
         was, here = (info_value(self.objects, info).get(CLASS_NAMES, []) for info in (base.info, onto.info))
+        if self.foreign and len(carried) < len(was) and was[: len(carried)] == carried:
+            return list(here), None  # names are not taken away: samples that came since may have these classes
         if here in (was, carried) or not all(map(are_names, (was, here, carried))):
             return None, None
         merged, numbers = merge_names(was, here, carried)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from zlake.context import Context
-from zlake.errors import CommitStateUnknownError, ReadOnlyModeError
+from zlake.errors import CommitStateUnknownError
 from zlake.extents.map import ExtentMap
 from zlake.format.documents import CommitBrief, ExtentTable, Info, Root, SegmentTensor, Snapshot
 from zlake.storage.store import Store
@@ -19,6 +19,7 @@ from zlake.versions.commit import build_commit
 from zlake.versions.create import create_dataset, read_root
 from zlake.versions.extent_store import inline_map, load_extents
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
+from zlake.versions.joining import Joining
 from zlake.versions.named import Named
 from zlake.versions.objects import Located, Objects
 from zlake.versions.protocol import publish, rebasing
@@ -26,7 +27,7 @@ from zlake.versions.safety import check_writable
 from zlake.versions.stage import build_staged
 
 
-class Repository(Named):
+class Repository(Named, Joining):
     """A dataset's versions; its only state is a memory of what it read. Safe to share between threads.
 
     Parameters
@@ -250,13 +251,3 @@ class Repository(Named):
         )
         follow = rebasing(self.objects, reader)
         return publish(self.objects, self.context, head, changes or NO_CHANGES, build, follow)
-
-    def _check(self, head: Head) -> None:
-        if head.branch is None:
-            raise ReadOnlyModeError(
-                f"{self.store.url} is at the past version {head.snapshot.id}, which cannot change; "
-                "load the branch to write"
-            )
-        if head.ref.deleted:
-            raise refs.branch_deleted(self.store, head.branch, head.ref)
-        check_writable(self.store, single_writer=self.single_writer)

@@ -1,0 +1,225 @@
+"""Bringing two lines of history together as a session sees it: merge, cherry-pick, revert and rebase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from zlake import limits
+from zlake.errors import (
+    CommitStateUnknownError,
+    ConflictError,
+    EmptyCommitError,
+    MergeConflictError,
+    MergeError,
+    StorageError,
+)
+from zlake.format.documents import Snapshot
+from zlake.session import commit as committing
+from zlake.session.conflict import MergeConflict, Values
+from zlake.session.flush import Rows
+from zlake.session.named import commit_of
+from zlake.session.session import Session, alone
+from zlake.versions import conflicts
+from zlake.versions.head import Head
+from zlake.versions.merge import MergeOptions
+
+Resolution = Literal["ours", "theirs"] | Callable[[MergeConflict], Literal["ours", "theirs"] | None] | None
+
+
+@alone
+def merge(
+    session: Session,
+    address: Any,
+    resolution: Resolution,
+    delete_removed_tensors: bool,
+    force: bool,
+    message: str | None,
+    author: str | None,
+) -> str | None:
+    """Merge another version into the branch; return the new commit, or None if there was nothing to merge."""
+    repository = session.repository
+    job = _Job(session, "merge", address, resolution, message, author)
+    if job.landed is not None:
+        return job.landed
+    theirs = repository.resolve(address)
+    branch = session.head.branch
+    if theirs.branch is not None and theirs.branch == branch:
+        return _nothing(f"{address!r} is the branch that is open: there is nothing to merge")
+    if theirs.ref.staged is None and theirs.ref.commit is None:
+        return _nothing(f"{address!r} has no commit and nothing staged: there is nothing to merge")
+    if theirs.ref.staged is None and repository.contains(session.head.snapshot, theirs.snapshot):
+        return _nothing(f"{address!r} is part of this version already: there is nothing to merge")
+    title = message or f"Merge {theirs.branch or theirs.ref.commit} into {branch or 'a new branch'}"
+    first = session.head.ref.commit is None and session.head.ref.staged is not None
+    options = MergeOptions(title, job.author, job.resolution, delete_removed_tensors, force)
+    if first or theirs.ref.staged is not None:
+        with job.telling():  # before anything is committed, so that a conflict changes nothing
+            repository.try_merge(session.head, theirs.snapshot, options, job.readers)
+    target = _committed(session, theirs, f"Auto commit before merging into {branch or 'another branch'}", job.author)
+    if first:
+        committing.commit(session, f"Auto commit before merging {address}", job.author, False)
+        options = MergeOptions(title, job.author, job.resolution, delete_removed_tensors, True)
+    found = job.run(lambda head: repository.merge(head, target, options, job.readers))
+    return found or _nothing(f"{address!r} is part of this branch already: there is nothing to merge")
+
+
+@alone
+def cherry_pick(session: Session, address: Any, resolution: Resolution) -> str | None:
+    """Make what one commit changed again on the branch; return the new commit, or None if all of it is there."""
+    repository = session.repository
+    job = _Job(session, "cherry-pick", address, resolution)
+    if job.landed is not None:
+        return job.landed
+    commit = repository.snapshot(commit_of(session, address))
+    found = job.run(lambda head: repository.cherry_pick(head, commit, job.readers, job.resolution))
+    return found or _nothing(f"all that {address!r} changed is here already: there is nothing to pick")
+
+
+@alone
+def revert(session: Session, address: Any, resolution: Resolution) -> str | None:
+    """Undo what one commit changed; return the new commit, or None if nothing of it is left."""
+    repository = session.repository
+    job = _Job(session, "revert", address, resolution)
+    if job.landed is not None:
+        return job.landed
+    commit = repository.snapshot(commit_of(session, address))
+    found = job.run(lambda head: repository.revert(head, commit, job.author, job.readers, job.resolution))
+    return found or _nothing(f"nothing of what {address!r} changed is left here: there is nothing to revert")
+
+
+@alone
+def rebase(session: Session, address: Any, resolution: Resolution) -> str | None:
+    """Put the branch on top of another version; return its newest commit, or None if it was there already."""
+    repository = session.repository
+    job = _Job(session, "rebase", address, resolution)
+    if job.landed is not None:
+        return job.landed
+    onto = repository.snapshot(commit_of(session, address))
+    found = job.run(lambda head: repository.rebase(head, onto, job.readers, job.resolution))
+    return found or _nothing(f"this branch is on top of {address!r} already: there is nothing to rebase")
+
+
+class _Job:
+    """One such call: made ready, carried out, and found again if its answer was lost.
+
+    What is buffered is flushed first, so that it is a part of the branch.
+
+    Attributes
+    ----------
+    landed
+        The commit of the same call made before, of which nobody could tell how it ended, if it landed.
+    author
+        Who commits.
+    resolution
+        Who decides about conflicts, as the versions ask; a function is asked about each conflict once.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        what: str,
+        address: Any,
+        resolution: Resolution,
+        message: str | None = None,
+        author: str | None = None,
+    ) -> None:
+        if not (resolution in (None, "ours", "theirs") or callable(resolution)):
+            raise MergeError(f"conflict_resolution is 'ours', 'theirs', a function or None, not {resolution!r:.100}")
+        session.check_writable()
+        committing.check_text("message", message or "", limits.MAX_MESSAGE_BYTES)
+        committing.check_text("author", author or "", limits.MAX_AUTHOR_BYTES)
+        self.session = session
+        self.author = author or committing.default_author()
+        self._name = (what, f"{session.head.branch} {address}")
+        self._values = Values(session.repository)
+        self._asked: dict[conflicts.Conflict, Any] = {}
+        self.resolution: conflicts.Resolution = self._decide_by(resolution) if callable(resolution) else resolution
+        session.drop_interrupted()
+        session.recover()
+        self.landed = self._again()
+        if self.landed is None and session.changed:
+            session.flush()
+
+    def _again(self) -> str | None:
+        error = self.session.doubts.get(self._name)
+        if error is None or self.session.head.branch is None:
+            return None
+        try:
+            head = self.session.repository.landed(self.session.head.branch, error)
+        except StorageError as cause:
+            raise error from cause
+        del self.session.doubts[self._name]
+        if head is None:
+            return None
+        snapshot = self.session.repository.snapshot(error.commit_id)
+        self._adopt(head)
+        return snapshot.id if snapshot.kind == "commit" else snapshot.parents[0]
+
+    def readers(self, *snapshots: Snapshot) -> Rows:
+        """Return what reads rows of tensors of these snapshots."""
+        return Rows(self.session, *snapshots)
+
+    def run(self, do: Callable[[Head], Head | None]) -> str | None:
+        """Bring the branch to what ``do`` makes of it; return the commit, or None if it makes nothing."""
+        session = self.session
+        session.attach()
+        try:
+            with self.telling(), session.advising():
+                head = do(session.head)
+        except CommitStateUnknownError as error:
+            session.doubts[self._name] = error
+            raise
+        if head is None:
+            assert session.head.branch is not None
+            self._adopt(session.repository.head(session.head.branch))
+            return None
+        self._adopt(head)
+        return str(head.ref.commit)
+
+    def _adopt(self, head: Head) -> None:
+        self.session.adopt(head)
+        self.session.flushed = self.session.flushed and head.ref.staged is not None
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Let the conflicts of an error read their samples."""
+        try:
+            yield
+        except MergeConflictError as error:
+            found = tuple(MergeConflict(each, self._values) for each in error.conflicts)
+            raise MergeConflictError(str(error), found) from None
+        except ConflictError as error:  # names that clash only when everything is put together
+            found = tuple(
+                MergeConflict(conflicts.Conflict(tensor, sample_id, kind), self._values)
+                for tensor, sample_id, kind in error.conflicts
+            )
+            raise MergeConflictError(f"{error}; nothing was changed", found) from error
+
+    def _decide_by(self, function: Callable[[MergeConflict], Any]) -> Callable[[conflicts.Conflict], Any]:
+        def decide(conflict: conflicts.Conflict) -> Any:
+            if conflict not in self._asked:
+                self._asked[conflict] = function(MergeConflict(conflict, self._values))
+            return self._asked[conflict]
+
+        return decide
+
+
+def _committed(session: Session, theirs: Head, message: str, author: str) -> Snapshot:
+    """Return the commit to merge, after committing what is staged on the branch that it comes from."""
+    repository = session.repository
+    if theirs.ref.staged is not None:
+        assert theirs.branch is not None
+        try:
+            theirs = repository.commit(theirs, None, message, author, reader=Rows(session, theirs.snapshot))
+        except EmptyCommitError:  # others have just committed it
+            theirs = repository.head(theirs.branch)
+    assert theirs.ref.commit is not None
+    return repository.snapshot(theirs.ref.commit)
+
+
+def _nothing(text: str) -> str | None:
+    """Say why there is nothing to do; it is no error."""
+    print(text)
+    return None

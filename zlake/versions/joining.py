@@ -1,0 +1,69 @@
+"""The part of a repository that brings lines of history together: merge, cherry-pick, revert, rebase."""
+
+from __future__ import annotations
+
+from zlake.context import Context
+from zlake.errors import ReadOnlyModeError
+from zlake.format.documents import Snapshot
+from zlake.storage.store import Store
+from zlake.versions import refs, replay
+from zlake.versions.ancestors import merge_bases
+from zlake.versions.conflicts import Resolution
+from zlake.versions.head import Head
+from zlake.versions.merge import MergeOptions, Readers, merge, merged_changes
+from zlake.versions.objects import Objects
+from zlake.versions.safety import check_writable
+
+
+class Joining:
+    """What a repository can do with two lines of history; each brings one branch from one whole state to another."""
+
+    store: Store
+    context: Context
+    objects: Objects
+    single_writer: bool
+
+    def contains(self, snapshot: Snapshot, commit: Snapshot) -> bool:
+        """Say whether a commit leads to a snapshot."""
+        return commit.id in merge_bases(self.objects, snapshot, commit)
+
+    def try_merge(self, head: Head, target: Snapshot, options: MergeOptions, readers: Readers) -> None:
+        """Raise if `merge` would, and write nothing; the target may be a staged state."""
+        bases = merge_bases(self.objects, head.snapshot, target)
+        if target.id not in bases:
+            merged_changes(self.objects, self.context, head.snapshot, target, bases, options, readers)
+
+    def merge(self, head: Head, target: Snapshot, options: MergeOptions, readers: Readers) -> Head | None:
+        """Durable: merge a commit into a branch; returns and raises as `zlake.versions.merge.merge`."""
+        self._check(head)
+        return merge(self.objects, self.context, head, target, options, readers)
+
+    def cherry_pick(self, head: Head, commit: Snapshot, readers: Readers, resolution: Resolution = None) -> Head | None:
+        """Durable: make again on a branch what a commit changed; as `zlake.versions.replay.replay`."""
+        self._check(head)
+        steps = [replay.step_of(self.objects, commit, "cherry-pick")]
+        return replay.replay(self.objects, self.context, head, steps, readers, resolution)
+
+    def revert(
+        self, head: Head, commit: Snapshot, author: str, readers: Readers, resolution: Resolution = None
+    ) -> Head | None:
+        """Durable: undo on a branch what a commit changed; returns and raises as `zlake.versions.replay.replay`."""
+        self._check(head)
+        steps = [replay.reversed_step(self.objects, commit, author)]
+        return replay.replay(self.objects, self.context, head, steps, readers, resolution)
+
+    def rebase(self, head: Head, onto: Snapshot, readers: Readers, resolution: Resolution = None) -> Head | None:
+        """Durable: put a branch on top of a commit; returns and raises as `zlake.versions.replay.rebase_branch`."""
+        self._check(head)
+        return replay.rebase_branch(self.objects, self.context, head, onto, readers, resolution)
+
+    def _check(self, head: Head) -> None:
+        """Raise unless a head is a branch that can be written."""
+        if head.branch is None:
+            raise ReadOnlyModeError(
+                f"{self.store.url} is at the past version {head.snapshot.id}, which cannot change; "
+                "load the branch to write"
+            )
+        if head.ref.deleted:
+            raise refs.branch_deleted(self.store, head.branch, head.ref)
+        check_writable(self.store, single_writer=self.single_writer)

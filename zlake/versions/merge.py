@@ -1,0 +1,183 @@
+"""A merge: what another line of history changed since both had one state, carried onto a branch, as one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from zlake.context import Context
+from zlake.errors import ConflictError, MergeConflictError, MergeMismatchError, MergeNotSupportedError
+from zlake.format.documents import Snapshot
+from zlake.versions import refs
+from zlake.versions.ancestors import merge_bases
+from zlake.versions.changes import NO_CHANGES, Changes, RowReader
+from zlake.versions.commit import build_commit
+from zlake.versions.compare import changes_between
+from zlake.versions.conflicts import Conflicts, Resolution, listed
+from zlake.versions.draft import Draft
+from zlake.versions.head import EMPTY_SNAPSHOT, Head
+from zlake.versions.objects import Objects
+from zlake.versions.protocol import Proposal, publish
+from zlake.versions.rebase import carry
+from zlake.versions.rebase_schema import SAMPLE_FIELDS
+
+Readers = Callable[..., RowReader]
+"""Makes a reader of rows of tensors of these snapshots."""
+
+
+class NothingToDoError(Exception):
+    """The branch has already what was to be brought to it. Never leaves this package."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeOptions:
+    """How to merge.
+
+    Attributes
+    ----------
+    message, author
+        Of the merge commit.
+    resolution
+        Who decides about conflicts.
+    delete_removed_tensors
+        Delete tensors that the target deleted.
+    force
+        Take tensors that were renamed on the one side and are gone, or renamed too, on the other one as new tensors;
+        join tensors that were given one name on both sides; and merge histories that have nothing in common.
+    """
+
+    message: str = ""
+    author: str = ""
+    resolution: Resolution = None
+    delete_removed_tensors: bool = False
+    force: bool = False
+
+
+def merge(
+    objects: Objects, context: Context, head: Head, target: Snapshot, options: MergeOptions, readers: Readers
+) -> Head | None:
+    """Bring what a commit and its ancestors changed to a branch; computed anew if the branch moves meanwhile.
+
+    Parameters
+    ----------
+    objects, context
+        The dataset's objects; clock and ids.
+    head
+        The branch as the caller knows it. What is staged on it becomes part of the merge commit.
+    target
+        The commit to merge.
+    options
+        How.
+    readers
+        Reads rows of the snapshots it is given.
+
+    Returns
+    -------
+    Head or None
+        The branch at the merge commit, or at the target where the branch had nothing of its own; None if the branch
+        contains the target already.
+
+    Raises
+    ------
+    MergeConflictError
+        If both sides changed the same things and nobody decided about it; nothing was changed.
+    MergeMismatchError
+        If a tensor's samples are of different kinds on both sides; nothing was changed.
+    MergeNotSupportedError
+        If the histories have nothing in common.
+    CommitStateUnknownError, CommitError
+        As of `zlake.versions.protocol.publish`.
+    """
+
+    def build(head: Head, _: Changes, draft: Draft) -> Proposal:
+        return _build(objects, context, head, target, options, readers, draft)
+
+    try:
+        return publish(objects, context, head, NO_CHANGES, build, lambda *_: NO_CHANGES)
+    except NothingToDoError:
+        return None
+
+
+def _build(
+    objects: Objects,
+    context: Context,
+    head: Head,
+    target: Snapshot,
+    options: MergeOptions,
+    readers: Readers,
+    draft: Draft,
+) -> Proposal:
+    ours = head.snapshot
+    bases = merge_bases(objects, ours, target)
+    if target.id in bases:
+        raise NothingToDoError
+    if head.ref.staged is None and (head.ref.commit is None or head.ref.commit in bases):
+        return Proposal(target, refs.next_ref(head.ref, target.id, None, context), stored=True)
+    changes = merged_changes(objects, context, ours, target, bases, options, readers)
+    return build_commit(
+        head,
+        changes,
+        draft,
+        objects,
+        context,
+        message=options.message,
+        author=options.author,
+        allow_empty=True,
+        merged=(target,),
+    )
+
+
+def merged_changes(
+    objects: Objects,
+    context: Context,
+    ours: Snapshot,
+    target: Snapshot,
+    bases: list[str],
+    options: MergeOptions,
+    readers: Readers,
+) -> Changes:
+    """Return what a merge changes in ``ours``; raises as `merge`."""
+    if not bases and ours.generation and not options.force:
+        raise MergeNotSupportedError(
+            f"{objects.store.url}: commit {target.id} and this branch have no commit in common; force=True merges them "
+            "as two histories that both began with an empty dataset"
+        )
+    base = objects.snapshot(bases[0]) if bases else EMPTY_SNAPSHOT
+    reader = readers(base, target, ours)
+    changes = changes_between(base, target, objects, reader)
+    if not options.delete_removed_tensors:
+        changes = replace(changes, deleted=())
+    conflicts = Conflicts(options.resolution, "there", "here", (base, ours, target))
+    new_key = context.new_id if options.force else None
+    carried = carry(base, changes, ours, objects, reader, conflicts, target, new_key)
+    check(conflicts, f"cannot merge {target.id} into this branch")
+    return carried
+
+
+def check(conflicts: Conflicts, what: str) -> None:
+    """Raise if there are conflicts that nobody decided about.
+
+    Raises
+    ------
+    MergeMismatchError
+        If some are about how samples are stored: nobody can decide about these.
+    MergeConflictError
+        If there are others.
+    """
+    unlike = [each for each in conflicts.found if each.kind in SAMPLE_FIELDS]
+    if unlike:
+        raise MergeMismatchError(
+            f"{what}: samples of one tensor are of different kinds on both sides, in {listed(unlike)}; nothing was "
+            "changed. Rename one of the tensors"
+        )
+    if conflicts.found:
+        raise MergeConflictError(
+            f"{what}: both sides changed the same things: {listed(conflicts.found)}; nothing was changed. "
+            "Pass conflict_resolution='ours' or 'theirs', or a function that decides about each conflict",
+            tuple(conflicts.found),
+        )
+
+
+def as_conflict(error: ConflictError) -> MergeConflictError:
+    """Return a conflict of names that was found when the changes were applied."""
+    return MergeConflictError(f"{error}; nothing was changed", error.conflicts)
