@@ -16,12 +16,14 @@ from zlake.dataset.dataset import Dataset
 from zlake.dataset.entry import dataset, delete, empty, exists, like, load
 from zlake.dataset.tensor import Tensor
 from zlake.samples import read
+from zlake.session.conflict import MergeConflict
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Context",
     "Dataset",
+    "MergeConflict",
     "Tensor",
     "__version__",
     "copy",

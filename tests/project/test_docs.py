@@ -1,8 +1,9 @@
-"""The README's code runs, in order, as a reader would run it."""
+"""The code of the README, the documentation and the examples runs, as a reader would run it; figures are up to date."""
 
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,17 @@ def test_code_of_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     namespace: dict[str, object] = {"__name__": page.stem}
     for block in blocks:
         exec(compile(block, str(page), "exec"), namespace)
+
+
+def test_figures_show_what_is_stored() -> None:
+    drawn = runpy.run_path(str(ROOT / "docs" / "make_figures.py"))["figures"]()
+    assert drawn
+    for name, text in drawn.items():
+        assert (ROOT / "docs" / "figures" / name).read_text(encoding="utf-8") == text, "run docs/make_figures.py"
+
+
+def test_the_story_of_the_labellers(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "examples" / "labellers.py"), run_name="__main__")
+    told = capsys.readouterr().out
+    assert "merging chen: 2 conflicts, and nothing was changed" in told
+    assert "every other label is right" in told
