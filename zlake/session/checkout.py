@@ -75,14 +75,14 @@ def _create(session: Session, name: Any) -> None:
     if ("create branch", name) not in session.doubts:
         repository.check_free(name)
     session.recover()
-    carried = False
+    carried, guarded = False, session.head.branch is None
     if session.head.branch is not None:
         try:
             _commit_all(session, name)
         except (BranchDeletedError, StaleSessionError):
-            carried = True
+            carried = guarded = True
     start = session.head
-    make = partial(repository.create_branch, name, start, staged=carried)
+    make = partial(repository.create_branch, name, start, staged=carried, guarded=guarded)
     made = named.once(session, "create branch", name, make, named.landed(session, name))
     if made.snapshot.id != start.snapshot.id and not session.changed:
         session.adopt(made)  # made by an earlier attempt, and others have written to it since

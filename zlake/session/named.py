@@ -95,12 +95,18 @@ def tag(session: Session, name: str, address: str | None) -> str:
     session.check_writable()
     repository = session.repository
     if address is None:
-        commit_id = commit.commit_id(session)
+        commit_id, guarded = commit.commit_id(session), session.head.branch is None
         if commit_id is None:
             raise VersionControlError(f"{session.store.url} has no commit yet for tag {name!r} to name; commit first")
     else:
-        commit_id = commit_of(session, address)
-    once(session, "tag", name, lambda: repository.create_tag(name, commit_id), _tag_landed(session, name))
+        commit_id, guarded = commit_of(session, address), True
+    once(
+        session,
+        "tag",
+        name,
+        lambda: repository.create_tag(name, commit_id, guarded=guarded),
+        _tag_landed(session, name),
+    )
     return commit_id
 
 
