@@ -18,7 +18,7 @@ from zlake.format.documents import SegmentTensor
 
 FOLDER = Path(__file__).parent / "figures"
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2")
-CELL, GAP, LEFT, TOP, ROW = 34, 10, 190, 54, 62
+CELL, GAP, LEFT, TOP, ROW = 40, 16, 190, 54, 66
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _strip(each: Version, numbers: dict[str, int], y: int) -> Iterator[str]:
         for value in each.values[row : row + count]:
             yield _cell(x, y - 6, number, value)
             x += CELL
-        yield _text(x - count * CELL, y + 40, f"(S{number + 1}, {start}, {count})", size=10)
+        yield _text(x - count * CELL, y + 47, f"(S{number + 1}, {start}, {count})", size=10)
         row += count
         x += GAP
 
@@ -117,7 +117,7 @@ def _cell(x: int, y: int, number: int, label: str) -> str:
     colour = COLOURS[number % len(COLOURS)]
     return (
         f'<rect x="{x}" y="{y}" width="{CELL}" height="{CELL}" fill="{colour}" stroke="white"/>'
-        f'<text x="{x + CELL / 2:g}" y="{y + 22}" text-anchor="middle" fill="white">{escape(label)}</text>'
+        f'<text x="{x + CELL / 2:g}" y="{y + 25}" text-anchor="middle" fill="white">{escape(label)}</text>'
     )
 
 
