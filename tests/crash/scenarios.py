@@ -270,6 +270,64 @@ def idempotent(prepare: Act, act: Act, **options: Any) -> Scenario:
     return Scenario(prepare, act, again=act, **options)
 
 
+def ahead(ds: zlake.Dataset) -> None:
+    """A branch that is ahead of main, with nothing staged anywhere."""
+    few_rows(ds)
+    ds.commit("four rows")
+    ds.checkout("side", create=True)
+    ds.append(row(41, "mouse"))
+    ds.commit("on side")
+    ds.checkout("main")
+
+
+def apart(ds: zlake.Dataset) -> None:
+    """Two branches that changed different samples, and each staged something."""
+    side(ds)
+    ds.pop(1)
+    ds.commit("on main")
+    ds.append(row(61))
+
+
+def apart_and_committed(ds: zlake.Dataset) -> None:
+    apart(ds)
+    ds.commit("on main as well")
+    ds.checkout("side")
+    ds.commit("on side as well")
+    ds.checkout("main")
+
+
+def commit_side(ds: zlake.Dataset) -> None:
+    """What a merge does first to the branch that it takes in."""
+    ds.checkout("side")
+    ds.commit("Auto commit before merging into main")
+    ds.checkout("main")
+
+
+def commit_of(ds: zlake.Dataset, message: str) -> str:
+    branches = {name: zlake.Dataset(open_session(ds._session.store, CONTEXT, name, True)) for name in ds.branches}
+    return next(c["commit"] for each in branches.values() for c in each.commits if c["message"] == message)
+
+
+MERGES = {
+    "merge_forward": idempotent(ahead, lambda ds: ds.merge("side")),
+    "merge": idempotent(apart, lambda ds: ds.merge("side"), parts=(commit_side,)),
+    "merge_committed": idempotent(apart_and_committed, lambda ds: ds.merge("side", message="merged")),
+    "merge_behind_others": idempotent(
+        apart_and_committed, lambda ds: ds.merge("side", message="merged"), behind=others_append
+    ),
+    "merge_tag": idempotent(side, lambda ds: ds.merge("v1"), unseen=True),
+    "merge_with_conflicts": idempotent(
+        apart_and_committed,
+        lambda ds: ds.merge("side", conflict_resolution="ours"),
+    ),
+    "cherry_pick": idempotent(apart_and_committed, lambda ds: ds.cherry_pick(commit_of(ds, "on side"))),
+    "cherry_pick_on_staged": idempotent(apart, lambda ds: ds.cherry_pick(commit_of(ds, "on side"))),
+    "revert": idempotent(apart_and_committed, lambda ds: ds.revert(commit_of(ds, "on main"))),
+    "revert_newest": idempotent(apart_and_committed, lambda ds: ds.revert(commit_of(ds, "on main as well"))),
+    "rebase": idempotent(apart_and_committed, lambda ds: ds.rebase("side")),
+    "rebase_staged": idempotent(apart, lambda ds: ds.rebase("side")),
+}
+
 ON_BRANCHES = {
     "branch": idempotent(few_rows, make_branch, parts=(lambda ds: ds.commit("Auto commit before checkout to new"),)),
     "branch_clean": idempotent(committed, make_branch),
@@ -334,6 +392,7 @@ SCENARIOS = {
         context=replace(CONTEXT, flush_bytes=20),
     ),
     **ON_BRANCHES,
+    **MERGES,
     "commit_with_history_page": Scenario(many_commits, lambda ds: ds.commit("the 18th", allow_empty=True)),
     "append_behind_others": Scenario(few_rows, append, behind=others_append),
     "update_behind_others": Scenario(few_rows, update_several, behind=others_append),
