@@ -209,12 +209,12 @@ class _Job:
 def _committed(session: Session, theirs: Head, message: str, author: str) -> Snapshot:
     """Return the commit to merge, after committing what is staged on the branch that it comes from."""
     repository = session.repository
-    if theirs.ref.staged is not None:
-        assert theirs.branch is not None
+    branch = theirs.branch
+    if theirs.ref.staged is not None and branch is not None:
         try:
             theirs = repository.commit(theirs, None, message, author, reader=Rows(session, theirs.snapshot))
         except EmptyCommitError:  # others have just committed it
-            theirs = repository.head(theirs.branch)
+            theirs = repository.head(branch)
     assert theirs.ref.commit is not None
     return repository.snapshot(theirs.ref.commit)
 

@@ -15,6 +15,7 @@ from zlake.versions.changes import Changes, RowChanges, RowReader
 from zlake.versions.compare import schema
 from zlake.versions.conflicts import Conflict, Conflicts, conflict_error
 from zlake.versions.extent_store import load_extents
+from zlake.versions.force import copied, joined
 from zlake.versions.names import CLASS_NAMES, are_names, merge_names
 from zlake.versions.objects import Objects
 from zlake.versions.rebase_rows import RowRebase, ids_of
@@ -154,6 +155,8 @@ class _Rebase:
                     self.rows[key] = self.engine.not_landed(key, self.rows[key])
                 return
             base = structs.replace(onto, length=0, extents=ExtentTable(), info=Info(), dtype=None, ndim=None)
+        if self._renamed_twice(key, base, onto):
+            return
         if key in self.tensors:
             self.tensors[key] = merge_schema(self.conflicts, base, self.tensors[key], onto)
         names, numbers = self._class_names(key, base, onto)
@@ -184,10 +187,37 @@ class _Rebase:
             del self.rows[key]
         elif not self.foreign:
             self.conflicts.add(conflict)
-        elif self.conflicts.decide(conflict):
+        elif self._renamed(key, base) or self.conflicts.decide(conflict):
             self.bring(key)
         else:
             self.drop(key)
+
+    def _renamed(self, key: str, base: TensorState) -> bool:
+        """Whether a forced merge takes a tensor as a new one because it was renamed where the changes come from."""
+        return self.new_key is not None and key in self.tensors and self.tensors[key].name != base.name
+
+    def _renamed_twice(self, key: str, base: TensorState, onto: TensorState) -> bool:
+        """In a forced merge take a tensor that each side gave another name as a new one, and leave the one here."""
+        if not self._renamed(key, base) or self.new_key is None or self.reader is None or key not in self.base_tensors:
+            return False
+        if onto.name in (base.name, self.tensors[key].name):
+            return False
+        state, rows, info = copied(self.target_tensors[key], self.objects, self.reader, self.new_key)
+        self.drop(key)
+        self.tensors[state.key], self.rows[state.key], self.infos[state.key] = state, rows, info
+        return True
+
+    def _join(self, key: str, other: str) -> bool:
+        """In a forced merge append the rows of a tensor to one that was created here under the same name."""
+        onto = self.onto_tensors.get(other)
+        if self.new_key is None or self.reader is None or onto is None or other in self.base_tensors:
+            return False
+        if key in self.target_tensors:
+            made = joined(self.target_tensors[key], onto, self.objects, self.reader, self.conflicts)
+            self.drop(key)
+            if made is not None:
+                self.tensors[other], self.rows[other], self.infos[other] = made
+        return True
 
     def drop(self, key: str) -> None:
         """Leave a tensor as it is."""
@@ -238,6 +268,8 @@ class _Rebase:
     def _one_name(self, key: str, state: TensorState, other: str) -> None:
         """Deal with a tensor whose name another one has already."""
         conflict = Conflict(state.name, None, "name", key)
+        if self._join(key, other):
+            return
         if not self.foreign:
             self.conflicts.add(conflict)
         elif self.conflicts.decide(conflict):

@@ -197,6 +197,9 @@ class _Tensor:
         rows, names = self.rows, self.conflicts
         keep = np.ones(len(at), bool)
         gone = (at < 0).nonzero()[0]
+        idle = self._idle(gone)
+        keep[gone[idle]] = False
+        gone = gone[~idle]
         keep[gone] = self._decide_rows(
             f"updated {names.carried}, deleted {names.onto}",
             rows.updated_ids[gone],
@@ -209,7 +212,10 @@ class _Tensor:
         theirs = edit.take(self.onto, at[changed])
         same = self._same((rows.segments, edit.take(rows.updated, changed)), (self.segments, theirs))
         keep[changed[same]] = False  # both sides made the same of it
-        changed = changed[~same]
+        changed = self._altered(changed[~same], rows.updated_rows, at)
+        idle = self._idle(changed)
+        keep[changed[idle]] = False
+        changed = changed[~idle]
         keep[changed] = self._decide_rows(
             "updated here and there",
             rows.updated_ids[changed],
@@ -225,6 +231,7 @@ class _Tensor:
         rows, names = self.rows, self.conflicts
         keep = at >= 0
         changed = self._changed(rows.deleted_rows, rows.deleted_ids, at, moved)
+        changed = self._altered(changed, rows.deleted_rows, at)
         keep[changed] = self._decide_rows(
             f"deleted {names.carried}, updated {names.onto}",
             rows.deleted_ids[changed],
@@ -258,6 +265,18 @@ class _Tensor:
             updated[look] = ~self._same((self.segments, mine), (self.segments, now))
         changed: IntArray = asked[updated]
         return changed
+
+    def _idle(self, which: IntArray) -> Mask:
+        """Say which updates gave a sample the content that it had; looked at only where there would be a conflict."""
+        rows = self.rows
+        carried, before = edit.take(rows.updated, which), edit.take(self.base, rows.updated_rows[which])
+        return self._same((rows.segments, carried), (self.segments, before))
+
+    def _altered(self, which: IntArray, rows: IntArray, at: IntArray) -> IntArray:
+        """Leave out rows that were updated there to what they held; looked at only where there would be a conflict."""
+        before, now = edit.take(self.base, rows[which]), edit.take(self.onto, at[which])
+        left: IntArray = which[~self._same((self.segments, before), (self.segments, now))]
+        return left
 
     # ------------------------------------------------------------ reading
 
