@@ -293,6 +293,7 @@ class Column:
     def plan(self, rows: slice | IntArray) -> tuple[Plan, Sequence[Source]]:
         """Return how to read the rows, and the sources that the plan numbers."""
         fork.check()
+        self.session.keep()
         return self.view().plan(rows)
 
     def locate(self, row: int) -> tuple[Source, int]:

@@ -24,6 +24,7 @@ from zlake.format.documents import Info, SegmentTensor
 from zlake.segments.block import Block
 from zlake.segments.source import Source, open_source
 from zlake.session.column import Column
+from zlake.session.lease import Keeper
 from zlake.storage import fork
 from zlake.storage.store import Store
 from zlake.versions.head import Head
@@ -73,6 +74,7 @@ class Session:
         self.repository = repository
         self.head = head
         self.read_only = read_only
+        self.keeper = Keeper(repository.store, repository.context, wanted=not read_only)
         self.columns: dict[str, Column] = {}
         self.groups: set[str] = set()
         self.deleted: dict[str, Column] = {}
@@ -154,13 +156,20 @@ class Session:
                 self.flush()
         if self.head.branch is not None:
             self.adopt(self.repository.head(self.head.branch))
+        self.keep()
+
+    def keep(self) -> None:
+        """Hold a lease on what this session reads, if it has been open for days."""
+        self.keeper.keep(self.head.snapshot.id)
 
     @alone
     def pinned(self) -> Session:
         """Return a read-only session on the snapshot as it is now, which later changes of this one do not move."""
         if self.changed:
             self.flush()
+        self.keep()
         twin = Session(self.repository, self.head, read_only=True)
+        twin.keeper = Keeper(self.store, self.context, wanted=self.keeper.wanted)
         twin._sources = self._sources  # shared, so that what either opened, mapped and checked serves both
         return twin
 
@@ -244,6 +253,7 @@ class Session:
             If a column was deleted.
         """
         self.check_writable()
+        self.keep()
         if self._unsure is not None:
             self.recover()
         if self.depth:

@@ -146,7 +146,9 @@ class _Collection:
         tuple
             The report; what is to be deleted now; and the keys of the marks that are of no use after that.
         """
-        report = GcReport(self.store.url, self.grace, self.dry_run, self._now(), deleted=deleted or Amount())
+        report = GcReport(
+            self.store.url, self.grace, self.dry_run, self._now(), deleted=Amount() if deleted is None else deleted
+        )
         roots = find_roots(self.store, report.time, self.grace)
         report.leases = roots.leases
         live = live_objects(self.objects, roots, self.sessions)
