@@ -45,7 +45,7 @@ class Manifests:
         -------
         updated, unclear
             ``(n,) bool`` each, no sample in both: those that were, and those of which only their content can tell,
-            because both sides updated them or took them from a third one. All others did no more than move.
+            because they were updated more than once, or taken over from elsewhere. All others did no more than move.
         """
         mine, other = (self._of(side, key) for side in (0, 1))
         left, right = (idruns.contains(updated, ids) for updated, _ in (mine, other))
@@ -53,14 +53,20 @@ class Manifests:
         return (left | right) & ~unclear, unclear
 
     def _of(self, side: int, key: str) -> tuple[idruns.Runs, idruns.Runs]:
-        """Return the samples that one side updated and appended."""
+        """Return the samples that one side updated, and those that it updated twice or appended."""
         if self._sides is None:
             ahead = first_parents(*self._ends, self._objects)
             self._sides = (self._read(self._ends[0], ahead[0]), self._read(self._ends[1], ahead[1]))
         diffs = self._sides[side].get(key, ())
-        updated = (read_ids(diff.updated, self._objects) for diff in diffs)
-        appended = (read_ids(diff.appended, self._objects) for diff in diffs)
-        return idruns.union(*updated), idruns.union(*appended)
+        each = [read_ids(diff.updated, self._objects) for diff in diffs]
+        updated = idruns.union(*each)
+        unclear = [read_ids(diff.appended, self._objects) for diff in diffs]
+        if sum(map(idruns.count, each)) != idruns.count(updated):
+            seen = idruns.EMPTY
+            for ids in each:
+                unclear.append(idruns.intersection(seen, ids))  # perhaps set back to what they were
+                seen = idruns.union(seen, ids)
+        return updated, idruns.union(*unclear)
 
     def _read(self, tip: Snapshot, ids: list[str]) -> dict[str, list[TensorDiff]]:
         found: dict[str, list[TensorDiff]] = {}
