@@ -76,6 +76,7 @@ class Dataset:
         branch: dict[str, Any] = {"deleted": True}
         if self.exists(f"refs/branches/{address}.json"):
             branch, _ = document(self.read(f"refs/branches/{address}.json"), BARE, "branch/1")
+            assert branch.get("name", "main") == address
         if not branch.get("deleted", False):
             parents = [] if branch["commit"] is None else [branch["commit"]]
             if branch["staged"] is not None:
@@ -84,6 +85,7 @@ class Dataset:
                 return staged
             return self.load(branch["commit"], "commit") if parents else {}
         tag, _ = document(self.read(f"refs/tags/{address}.json"), BARE, "tag/1")
+        assert tag["name"] == address
         assert not tag.get("deleted", False)
         return self.load(tag["commit"], "commit")
 
