@@ -67,7 +67,7 @@ def document_schema(name: str, kind: type[msgspec.Struct]) -> Schema:
     tighten(definitions)
     sealed: Schema = {"crc32c": CRC, "zlake": reference}
     top = heading(name, kind.__doc__ or "")
-    if name in ("branch", "tag", "lease", "gc-mark", "gc-sweep"):
+    if name in ("branch", "tag", "lease", "gc-mark", "gc-sweep", "copying"):
         top |= {"properties": sealed, "required": list(sealed), "additionalProperties": False}
     else:
         paged = name in ("extent-page", "id-page")
