@@ -141,6 +141,26 @@ def test_a_deletion_stays_after_another_merge() -> None:
     assert values(ds) == [0, 2, 3, 8, 9]
 
 
+@pytest.mark.parametrize("tip", ["main", "other"])
+def test_branches_merged_crosswise(tip: str) -> None:
+    ds = new(range(4))
+    split(ds, append(7), lambda ds: (append(8)(ds), update(0, 10)(ds)))
+    first = ds.commit_id
+    ds.merge("other")
+    append(70)(ds)
+    ds.commit("main goes on")
+    ds.checkout("other")
+    ds.merge(first)
+    pop(values(ds).index(7))(ds)  # taken from the other side, and deleted
+    pop(values(ds).index(8))(ds)
+    append(80)(ds)
+    ds.commit("other goes on")
+    ds.checkout(tip)
+    ds.merge("other" if tip == "main" else "main")
+    assert sorted(values(ds)) == [1, 2, 3, 10, 70, 80]
+    assert ds.verify(deep=True).ok
+
+
 def test_what_is_staged_on_both_sides_takes_part() -> None:
     ds = new(range(2))
     ds.checkout("other", create=True)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
+
+from msgspec import structs
 
 from zlake.context import Context
 from zlake.errors import ConflictError, MergeConflictError, MergeMismatchError, MergeNotSupportedError
 from zlake.format.documents import Snapshot
 from zlake.versions import refs
-from zlake.versions.ancestors import merge_bases
+from zlake.versions.ancestors import merge_base, merge_bases
+from zlake.versions.apply import apply
 from zlake.versions.changes import NO_CHANGES, Changes, RowReader
 from zlake.versions.commit import build_commit
 from zlake.versions.compare import changes_between
@@ -142,7 +146,9 @@ def merged_changes(
             f"{objects.store.url}: commit {target.id} and this branch have no commit in common; force=True merges them "
             "as two histories that both began with an empty dataset"
         )
-    base = objects.snapshot(bases[0]) if bases else EMPTY_SNAPSHOT
+    if len(bases) > 1:
+        objects = Scratch(objects.store)
+    base = _base(objects, context, bases, readers)
     reader = readers(base, target, ours)
     changes = changes_between(base, target, objects, reader)
     if not options.delete_removed_tensors:
@@ -152,6 +158,34 @@ def merged_changes(
     carried = carry(base, changes, ours, objects, reader, conflicts, target, new_key)
     check(conflicts, f"cannot merge {target.id} into this branch")
     return carried
+
+
+class Scratch(Objects):
+    """Objects of which some are in memory alone, so that nothing may be forgotten."""
+
+    def remember(self, kind: str, object_id: str, value: Any) -> None:
+        """Keep a decoded object for good."""
+        with self._lock:
+            self._memory[kind][object_id] = value
+
+
+def _base(objects: Objects, context: Context, bases: list[str], readers: Readers) -> Snapshot:
+    """Return the state where the sides parted; of branches that were merged crosswise, what several bases make merged.
+
+    What they make is stored nowhere. With one base alone, rows that one side deleted after it took them from the other
+    base would seem to be new.
+    """
+    base = objects.snapshot(bases[0]) if bases else EMPTY_SNAPSHOT
+    for each in bases[1:]:
+        other = objects.snapshot(each)
+        first = merge_base(objects, base, other)
+        start = EMPTY_SNAPSHOT if first is None else objects.snapshot(first)
+        reader = readers(start, other, base)
+        changes = changes_between(start, other, objects, reader)
+        carried = carry(start, changes, base, objects, reader, Conflicts("ours"), other)
+        state = apply(base, carried, objects, Draft(objects, context))
+        base = structs.replace(base, tensors=state.tensors, groups=state.groups, info=state.info)
+    return base
 
 
 def check(conflicts: Conflicts, what: str) -> None:
