@@ -325,6 +325,7 @@ MERGES = {
     "revert": idempotent(apart_and_committed, lambda ds: ds.revert(commit_of(ds, "on main"))),
     "revert_newest": idempotent(apart_and_committed, lambda ds: ds.revert(commit_of(ds, "on main as well"))),
     "rebase": idempotent(apart_and_committed, lambda ds: ds.rebase("side")),
+    "gc": idempotent(apart_and_committed, lambda ds: ds.gc(grace=0), unseen=True, collects=True),
     "rebase_staged": idempotent(apart, lambda ds: ds.rebase("side")),
 }
 

@@ -134,8 +134,8 @@ def run(path: Path, kills: int, seed: int) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(4))
 def test_acknowledged_writes_survive_sigkill(tmp_path: Path, seed: int) -> None:
-    """Each kill hits a writer that is writing: 140 of them in all."""
-    run(tmp_path / "ds", 35, seed)
+    """Each kill hits a writer that is writing: 224 of them in all."""
+    run(tmp_path / "ds", 56, seed)
 
 
 @pytest.mark.slow

@@ -246,7 +246,7 @@ class Walk:
             elif not isinstance(error, ProcessEnded):
                 unknowable = self.place.unknowable(self.steps, n, mode)
                 if isinstance(error, UNKNOWN):
-                    assert unknowable or self.place.doubtful(self.steps, n), error
+                    assert unknowable or self.scenario.unseen or self.place.doubtful(self.steps, n), error
                 else:
                     assert not unknowable, error
                     assert found in self.refused, "refused, but there"
