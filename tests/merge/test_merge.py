@@ -14,7 +14,6 @@ from zlake.errors import (
     MergeConflictError,
     MergeError,
     MergeMismatchError,
-    MergeNotSupportedError,
     RefNotFoundError,
 )
 
@@ -376,13 +375,30 @@ def test_infos_and_groups() -> None:
     assert sorted(ds.groups) == ["a", "b"]
 
 
-def test_histories_with_nothing_in_common() -> None:
+@pytest.mark.parametrize(
+    ("tensor", "samples"),
+    [
+        ({"dtype": "int32"}, [np.zeros((i, 2), np.int32) + i for i in range(1, 7)]),
+        ({"htype": "text"}, [f"text {i}" for i in range(6)]),
+        ({"htype": "image", "sample_compression": "png"}, [np.full((4, 4 + i, 3), i, np.uint8) for i in range(6)]),
+        ({"htype": "sequence[generic]", "dtype": "int64"}, [[np.arange(3) + i] * (i + 1) for i in range(6)]),
+    ],
+)
+def test_samples_of_every_layout(tensor: dict[str, Any], samples: list[Any]) -> None:
     ds = zlake.empty(f"mem://merge-{next(_names)}")
-    from zlake.errors import VersionControlError
+    ds.create_tensor("x", **tensor)
+    ds.x.extend(samples[:3])
+    ds.commit("base")
+    split(ds, lambda ds: ds.x.append(samples[3]), lambda ds: (ds.x.append(samples[4]), update_any(ds, 1, samples[5])))
+    ds.merge("other")
+    expected = [samples[i] for i in (0, 5, 2, 3, 4)]
+    for row, sample in enumerate(expected):
+        assert np.array_equal(ds.x[row].numpy(), np.asarray(sample)) or ds.x[row].numpy().item() == sample
+    assert ds.verify(deep=True).ok
 
-    with pytest.raises((MergeError, VersionControlError)):
-        ds.merge("main", conflict_resolution="mine")  # type: ignore[arg-type]
-    assert issubclass(MergeNotSupportedError, MergeError)
+
+def update_any(ds: zlake.Dataset, row: int, sample: Any) -> None:
+    ds.x[row] = sample
 
 
 @pytest.mark.parametrize("call", ["merge", "cherry_pick", "revert", "rebase"])
