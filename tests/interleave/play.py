@@ -76,7 +76,7 @@ class Setting:
         self.context = context
         self.ds = zlake.Dataset(create_session(store, context, overwrite=False))
         self.world = World()
-        self.writer = Writer("main", State(), None, False)
+        self.writer = Writer("main", State(), None)
         with self.ds:
             for key, name in NAMES.items():
                 self.ds.create_tensor(name, dtype="int64").info["key"] = key
@@ -148,7 +148,7 @@ def play(cast: Cast, choose: Choose, seed: int, *, late_answers: bool = True) ->
         branch = cast.branches[i] if i < len(cast.branches) else "main"
         stepped = SteppedStore(store, scheduler, cast.steps)
         session = open_session(stepped, _context(store.clock, 10 * seed + i + 1), branch, None)
-        writer = Writer(branch, State(), None, False)
+        writer = Writer(branch, State(), None)
         writer.adopt(world, branch)
         actors.append(Actor(zlake.Dataset(session), writer, steps))
         scheduler.add(f"{'ABCDE'[i]}", lambda actor=actors[-1]: _act(actor, cast.also))

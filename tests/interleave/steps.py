@@ -50,7 +50,8 @@ def publish(world: World, writer: Writer) -> None:
     """Flush a writer of the model."""
     assert writer.branch is not None
     branch = world.branches[writer.branch]
-    if branch.deleted:
+    if writer.refused(world) is not None:
+        writer.forget()
         raise Refused
     changes = writer.edit.changes
     outcome = writer.carried(world)
@@ -59,6 +60,7 @@ def publish(world: World, writer: Writer) -> None:
         raise Refused
     if changes:
         branch.staged = outcome.state
+        branch.sequence += 1
         writer.flushed = True
         writer.adopt(world, writer.branch)
 
@@ -127,7 +129,7 @@ def block(*steps: Step) -> Step:
         trial = World()
         assert writer.branch is not None
         trial.branches = {writer.branch: type(world.branches[writer.branch])(None, writer.base)}
-        inner = Writer(writer.branch, writer.base, None, False)
+        inner = Writer(writer.branch, writer.base, None)
         edits = []
         for step in steps:
             step.model(trial, inner, None)
@@ -217,15 +219,15 @@ def commit(message: str, allow_empty: bool = False) -> Step:
     def model(world: World, writer: Writer, result: Any) -> None:
         assert writer.branch is not None
         branch = world.branches[writer.branch]
-        if branch.deleted:
+        if writer.refused(world) is not None:
             raise Refused
         insists = allow_empty or writer.flushed
-        known_empty = writer.commit is not None and not writer.staged
+        known_empty = writer.commit is not None and writer.staged is None
         if not insists and (known_empty or (branch.commit is not None and branch.staged is None)):
             raise Refused
         if result is None:
             raise Refused
-        world.add(writer.branch, result, world.state(writer.branch), message)
+        world.add(writer.branch, result, world.state(writer.branch))
         writer.adopt(world, writer.branch)
         writer.flushed = False
 

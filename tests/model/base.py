@@ -14,8 +14,8 @@ import zlake
 from tests.model.check import Checker
 from tests.model.state import Key, State, Table
 from tests.model.store import Clock, WatchedStore
-from tests.model.world import Ids, Outcome, World, Writer
-from zlake.errors import ConflictError
+from tests.model.world import Branch, Ids, Outcome, World, Writer
+from zlake.errors import BranchDeletedError, ConflictError, StaleSessionError
 from zlake.session.opening import create_session, open_session
 from zlake.storage.store import Store
 
@@ -51,7 +51,7 @@ class Machine(RuleBasedStateMachine):
         self.ids = Ids()
         self.checker = Checker(self.store)
         self.ds = [first, self.load()]
-        self.writers = [Writer("main", State(), None, False) for _ in self.ds]
+        self.writers = [Writer("main", State(), None) for _ in self.ds]
         self.steps = 0
         self.real_keys: dict[str, Key] = {}
         self.acted: set[int] = set()
@@ -67,38 +67,71 @@ class Machine(RuleBasedStateMachine):
     def change(self, who: int, act: Callable[[], object]) -> bool:
         """Let a session carry out what its model has done already; outside a block it is flushed at once."""
         self.acted.add(who)
-        writer = self.writers[who]
-        if writer.blocks:
+        if self.writers[who].blocks:
             act()
             return True
         return self.publish(who, act)
 
     def publish(self, who: int, act: Callable[[], object]) -> bool:
-        """Flush what a session has changed; say whether it was no conflict."""
+        """Flush what a session has changed; say whether it was refused by nothing."""
         self.acted.add(who)
         writer = self.writers[who]
-        assert writer.branch is not None
-        changes = writer.edit.changes
-        outcome = writer.carried(self.world)
+        changes, refused, outcome = writer.edit.changes, writer.refused(self.world), writer.carried(self.world)
+        if not self.attempt(who, act, None if changes is False else refused, outcome, sure=changes is True):
+            return False
+        if changes is not False:
+            # the session may have gone elsewhere since it flushed
+            name = writer.branch or self.made_by_itself(who)
+            if changes or (name is not None and self.sequence_there(name) != self.sequence_of(name)):
+                self.stage(writer, name, outcome.state)
+            writer.flushed = writer.flushed or (True if changes else None)
+            writer.adopt(self.world, name, writer.commit)
+        return True
+
+    def attempt(
+        self, who: int, act: Callable[[], object], refused: type[Exception] | None, outcome: Outcome, sure: bool = True
+    ) -> bool:
+        """Carry out what may be refused as a whole, or because of conflicts; say whether it was not."""
+        writer = self.writers[who]
         try:
             act()
         except ConflictError as error:
+            if refused is not None:
+                raise
             self.expect_conflicts(error, outcome)
-            if not writer.blocks:
-                writer.forget()
-            return False
-        assert not outcome.must, f"no conflict was reported, but there is one: {outcome.must}"
-        if changes is not False:
-            head = self.ds[who]._session.head
-            staged = self.world.branches[writer.branch].staged
-            if changes or head.has_staged_changes:
-                self.world.branches[writer.branch].staged = outcome.state
-            else:
-                assert staged is None
-            flushed = True if changes else None
-            writer.flushed = writer.flushed or flushed
-            writer.adopt(self.world, writer.branch)
-        return True
+        except (BranchDeletedError, StaleSessionError) as error:
+            if type(error) is not refused:
+                raise
+        else:
+            assert not sure or refused is None, f"{refused} was not raised"
+            assert not outcome.must, f"no conflict was reported, but there is one: {outcome.must}"
+            return True
+        if not writer.blocks:
+            writer.forget()
+        return False
+
+    def sequence_there(self, name: str) -> int:
+        return self.load(name)._session.head.ref.sequence
+
+    def sequence_of(self, name: str | None) -> int:
+        return self.world.branches[name].sequence if name in self.world.branches else -1
+
+    def made_by_itself(self, who: int) -> str | None:
+        """Return the branch that was made for a change of a past commit."""
+        new = set(self.ds[who].branches) - set(self.world.live())
+        assert len(new) <= 1
+        return new.pop() if new else None
+
+    def stage(self, writer: Writer, name: str | None, state: State) -> None:
+        """Note that a branch has a new staged state; it may be a branch that was made for it."""
+        assert name is not None
+        if writer.branch is None:
+            assert name.startswith("auto_")
+            assert name not in self.world.branches
+            self.world.branches[name] = Branch(writer.commit)
+        branch = self.world.branches[name]
+        branch.staged = state
+        branch.sequence += 1
 
     def expect_conflicts(self, error: ConflictError, outcome: Outcome) -> None:
         """Check that the conflicts that were reported are those of the model."""

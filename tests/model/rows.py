@@ -27,9 +27,6 @@ class RowRules(Machine):
         self.do_commit(0, False)
         self.refresh(1, False)
 
-    def writable(self, who: int) -> bool:
-        return self.writers[who].branch is not None
-
     @rule(who=WHO, what=st.sampled_from(ROW_CHANGES), pick=PICK, rows=ROWS)
     def rows(self, who: int, what: str, pick: int, rows: list[int]) -> None:
         match what:
@@ -77,7 +74,7 @@ class RowRules(Machine):
     def create_tensor(self, who: int, kind: str, pick: int) -> None:
         writer = self.writers[who]
         name = f"t{pick % 5}"
-        if name in writer.work.names or len(writer.work.tables) > 3 or not self.writable(who):
+        if name in writer.work.names or len(writer.work.tables) > 3:
             return
         key = self.fresh()
         writer.work = type(writer.work)({**writer.work.tables, key: Table(name, kind)}, writer.work.info)
@@ -86,7 +83,7 @@ class RowRules(Machine):
     def rename_tensor(self, who: int, pick: int, to: int) -> None:
         found, name = self.table(who, pick), f"t{to}"
         writer = self.writers[who]
-        if found is None or name in writer.work.names or not self.writable(who) or found[0] in writer.schema:
+        if found is None or name in writer.work.names or found[0] in writer.schema:
             return
         key, table = found
         writer.set_schema(key, name=name)
@@ -94,7 +91,7 @@ class RowRules(Machine):
 
     def delete_tensor(self, who: int, pick: int, sure: int) -> None:
         found = self.table(who, pick)
-        if found is None or not self.writable(who) or sure:
+        if found is None or sure:
             return
         writer = self.writers[who]
         writer.work = writer.work.without(found[0])
@@ -110,7 +107,7 @@ class RowRules(Machine):
     def append(self, who: int, n: int, single: bool) -> None:
         """One row, or several, to all tensors."""
         writer = self.writers[who]
-        if not writer.work.tables or not self.writable(who):
+        if not writer.work.tables:
             return
         tables = writer.work.tables
         uneven = len({len(table.rows) for table in tables.values()}) > 1
@@ -126,7 +123,7 @@ class RowRules(Machine):
 
     def extend_one(self, who: int, n: int, pick: int) -> None:
         found = self.table(who, pick)
-        if found is None or not self.writable(who):
+        if found is None:
             return
         key, table = found
         rows = self.new_rows(n)
@@ -137,7 +134,7 @@ class RowRules(Machine):
     def update(self, who: int, pick: int, rows: list[int], twin: int) -> None:
         """New values for some rows; one time in four the values that the other writer would choose as well."""
         found = self.table(who, pick)
-        if found is None or not found[1].rows or not self.writable(who):
+        if found is None or not found[1].rows:
             return
         key, table = found
         at = sorted({row % len(table.rows) for row in rows})
@@ -155,7 +152,7 @@ class RowRules(Machine):
         """Some rows of all tensors, those that are too short left alone."""
         writer = self.writers[who]
         longest = max((len(table.rows) for table in writer.work.tables.values()), default=0)
-        if not longest or not self.writable(who):
+        if not longest:
             return
         at = sorted({row % longest for row in rows})
         for key, table in writer.work.tables.items():
@@ -165,7 +162,7 @@ class RowRules(Machine):
 
     def pop_one(self, who: int, pick: int, row: int) -> None:
         found = self.table(who, pick)
-        if found is None or not found[1].rows or not self.writable(who):
+        if found is None or not found[1].rows:
             return
         key, table = found
         at = row % len(table.rows)
@@ -174,7 +171,7 @@ class RowRules(Machine):
 
     def clear(self, who: int, pick: int, sure: int) -> None:
         found = self.table(who, pick)
-        if found is None or not found[1].rows or not self.writable(who) or sure:
+        if found is None or not found[1].rows or sure:
             return
         key, table = found
         self.writers[who].remove(key, set(table.rows), self.fresh())
@@ -184,14 +181,14 @@ class RowRules(Machine):
 
     def set_info(self, who: int, name: str, value: int) -> None:
         writer = self.writers[who]
-        if not self.writable(who) or writer.work.info.get(name) == value:
+        if writer.work.info.get(name) == value:
             return
         writer.set_info({**writer.work.info, name: value})
         self.change(who, lambda: self.ds[who].info.__setitem__(name, value))
 
     def set_tensor_info(self, who: int, pick: int, name: str, value: int) -> None:
         found = self.table(who, pick)
-        if found is None or not self.writable(who):
+        if found is None:
             return
         key, table = found
         self.writers[who].set_schema(key, info={**table.info, name: value})
@@ -204,18 +201,14 @@ class RowRules(Machine):
         """Begin a block, or end it."""
         writer = self.writers[who]
         if not writer.blocks:
-            if self.writable(who):
-                self.ds[who].__enter__()
-                writer.blocks = 1
+            self.ds[who].__enter__()
+            writer.blocks = 1
             return
         fine = self.publish(who, lambda: self.ds[who].__exit__(None, None, None))
         writer.blocks = 0
         if not fine:
-            self.drop(who)
+            self.way_on(who)
 
-    def drop(self, who: int) -> None:
-        """The way on after a conflict: forget what is buffered, and see what others have done."""
-        self.ds[who].refresh(discard=True)
-        writer = self.writers[who]
-        writer.adopt(self.world, writer.branch, writer.commit)
-        self.acted.add(who)
+    def way_on(self, who: int) -> None:
+        """What a user does whose changes were refused and are still buffered."""
+        raise NotImplementedError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-from tests.model.durable import DurableRules
+from tests.model.versions import VersionRules
 from tests.scale import SCALE, times
 
 
-class History(DurableRules):
+class History(VersionRules):
     """Everything that two writers can do to a dataset in memory."""
 
 

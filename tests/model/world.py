@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.model.state import Edit, Key, Outcome, State, carry
+from zlake.errors import BranchDeletedError, StaleSessionError
 
 EMPTY = State()
 
@@ -17,7 +18,6 @@ class Commit:
     id: str
     parents: tuple[str, ...]
     state: State
-    message: str
 
 
 @dataclass
@@ -27,6 +27,12 @@ class Branch:
     commit: str | None = None
     staged: State | None = None
     deleted: bool = False
+    sequence: int = 0
+    dropped: int = -1
+    """The sequence at which what was staged was dropped last."""
+    restarted: int = -1
+    """The sequence at which it was made anew in place of a deleted one."""
+    died: float = 0.0
 
 
 class World:
@@ -73,6 +79,11 @@ class World:
                 waiting.extend(self.commits[each].parents)
         return found
 
+    def reachable(self) -> set[str]:
+        """Return the commits that lead to a branch or tag."""
+        tips = [*self.tags.values(), *(self.branches[name].commit for name in self.live())]
+        return set().union(*(self.ancestors(tip) for tip in tips))
+
     def bases(self, a: str | None, b: str | None) -> set[str]:
         """Return the best common ancestors of two commits: those that lead to no other one."""
         common = self.ancestors(a) & self.ancestors(b)
@@ -80,13 +91,14 @@ class World:
             parent for each in common for direct in self.commits[each].parents for parent in self.ancestors(direct)
         }
 
-    def add(self, name: str, commit: str, state: State, message: str, *more_parents: str) -> None:
+    def add(self, name: str, commit: str, state: State, *more_parents: str) -> None:
         """Let a new commit follow the newest one of a branch."""
         branch = self.branches[name]
         first = () if branch.commit is None else (branch.commit,)
         assert commit not in self.commits
-        self.commits[commit] = Commit(commit, (*first, *more_parents), state, message)
+        self.commits[commit] = Commit(commit, (*first, *more_parents), state)
         branch.commit, branch.staged = commit, None
+        branch.sequence += 1
 
 
 @dataclass
@@ -101,8 +113,8 @@ class Writer:
         The state that it started from.
     work
         The same with its own changes.
-    commit, staged
-        What the branch named when it was read.
+    commit, staged, sequence
+        What the branch said when it was read.
     flushed
         Whether the session has flushed since its last commit; None where that may be.
     """
@@ -110,7 +122,8 @@ class Writer:
     branch: str | None
     base: State
     commit: str | None
-    staged: bool
+    staged: State | None = None
+    sequence: int = 0
     work: State = EMPTY
     touched: frozenset[tuple[Key, int]] = frozenset()
     schema: frozenset[Key] = frozenset()
@@ -128,19 +141,31 @@ class Writer:
         """Drop what is not flushed."""
         self.work, self.touched, self.schema = self.base, frozenset(), frozenset()
 
+    def refused(self, world: World) -> type[Exception] | None:
+        """Return the error that a write to the branch ends with, whatever it changes."""
+        branch = None if self.branch is None else world.branches[self.branch]
+        if branch is None:
+            return None
+        if branch.deleted:
+            return BranchDeletedError
+        stale = branch.restarted > self.sequence or (branch.dropped > self.sequence and self.staged is not None)
+        return StaleSessionError if stale else None
+
     def carried(self, world: World) -> Outcome:
-        assert self.branch is not None
-        return carry(self.edit, world.state(self.branch))
+        """Return what the branch becomes when this writer's changes are flushed."""
+        return carry(self.edit, self.base if self.branch is None else world.state(self.branch))
 
     def adopt(self, world: World, name: str | None, commit: str | None = None) -> None:
         """Stand at a branch as it is now, or at a commit."""
         self.branch = name
         if name is not None:
             branch = world.branches[name]
-            self.base, self.commit, self.staged = world.state(name), branch.commit, branch.staged is not None
+            self.base, self.commit = world.state(name), branch.commit
+            self.staged, self.sequence = branch.staged, branch.sequence
         else:
             assert commit is not None
-            self.base, self.commit, self.staged = world.commits[commit].state, commit, False
+            self.base, self.commit = world.commits[commit].state, commit
+            self.staged, self.sequence = None, 0
         self.forget()
 
     # ------------------------------------------------------------ changes
