@@ -257,8 +257,8 @@ def _line(world: World, name: str, branch: Branch) -> Any:
 
 
 def _seen(store: WatchedStore) -> Lines:
-    lines: Lines = {"tags": {}}
     context = _context(store.clock, 1)
+    lines: Lines = {"tags": zlake.Dataset(open_session(store, context, None, None)).tags}
     for key in store.list("refs/branches/"):
         name = key[len("refs/branches/") : -len(".json")]
         if b'"deleted":true' in store.objects[key].value:

@@ -162,7 +162,7 @@ class Scheduler:
     def begin(self, name: str, key: str, effect: Callable[[], Any]) -> Operation | None:
         """Ask for an operation; None if the caller is no actor of a play that is on, and may do it at once."""
         actor = self._threads.get(threading.get_ident()) if self.playing else None
-        if actor is None:
+        if actor is None or actor.ended:  # a helper thread, perhaps under the number of one that has ended
             return None
         operation = Operation(actor, name, key, effect)
         if self._fates and name in ("create", "swap") and self._choose(8) == 0:
