@@ -70,7 +70,9 @@ def everything(store: Store) -> dict[str, Any]:
     branches: dict[str, Any] = {}
     for name in refs.branch_names(store):
         ref = refs.parse_branch(store, name, store.read(paths.branch_key(name)) or b"")
-        branches[known_name(name)] = "deleted" if ref.deleted else state(load(store, address=name))
+        known, found = known_name(name), "deleted" if ref.deleted else state(load(store, address=name))
+        if known not in branches or ref.staged is not None:  # who died may leave one that has nothing of its own
+            branches[known] = found
     tags: dict[str, Any] = {}
     for name in refs.tag_names(store):
         tag = refs.find_tag(store, name)
@@ -349,7 +351,7 @@ ON_BRANCHES = {
     ),
     "append_on_branch": Scenario(side, append, address="side"),
     "commit_on_branch": Scenario(side, commit, address="side"),
-    "append_to_past": Scenario(side, append, address="v1"),
+    "append_to_past": Scenario(side, append, parts=(lambda ds: ds._session.attach(),), address="v1"),
     "reset": Scenario(side, lambda ds: ds.reset()),
     "reset_on_branch": Scenario(side, lambda ds: ds.reset(), address="side"),
 }

@@ -16,6 +16,7 @@ from zlake.errors import (
     CommitStateUnknownError,
     ConflictError,
     ReadOnlyModeError,
+    RefExistsError,
     StaleSessionError,
     StorageError,
     TensorDoesNotExistError,
@@ -89,6 +90,7 @@ class Session:
         """Whether the last change was a row appended to every tensor, all of which were known to have one length."""
         self._kept = False  # what is buffered outside a block is left over from one whose flush failed
         self._unsure: CommitStateUnknownError | None = None
+        self._own: tuple[str, str] | None = None  # a past snapshot, and the branch that is being made for it
         self.doubts: dict[tuple[str, str], CommitStateUnknownError] = {}
         """Changes of refs whose outcome is unknown, by what was done and the name."""
         self._held: dict[str, Block] = {}  # buffered rows, by tensor key, that were no part of that write
@@ -364,9 +366,16 @@ class Session:
 
     def attach(self) -> None:
         """Stand on a branch to write: at a past commit make one, ``auto_<id>``, and go on there."""
-        if self.head.branch is None:
-            made = self.repository.create_branch(f"auto_{self.context.new_id()}", self.head)
-            self.head = Head(made.branch, made.ref, made.generation, self.head.snapshot)
+        if self.head.branch is not None:
+            return
+        if self._own is None or self._own[0] != self.head.snapshot.id:
+            self._own = self.head.snapshot.id, f"auto_{self.context.new_id()}"
+        try:
+            made = self.repository.create_branch(self._own[1], self.head)
+        except RefExistsError:  # ours, from a call whose answer was lost: nobody else draws this id
+            made = self.repository.head(self._own[1])
+        self._own = None
+        self.head = Head(made.branch, made.ref, made.generation, self.head.snapshot)
 
     @contextmanager
     def advising(self) -> Iterator[None]:
