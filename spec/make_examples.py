@@ -286,7 +286,7 @@ DAMAGES = (
     Damage("text-inflates", "a chunk that inflates to more than its array says", CORRUPT, TEXT, inflated, paged),
     Damage("offsets-bit", "a flipped bit in offsets", CORRUPT, OFFSETS, flip, paged),
     Damage("offsets-fall", "offsets that fall, under a right checksum", CORRUPT, OFFSETS, falling, paged),
-    Damage("ids-bit", "a flipped bit in ids that are known from the table", None, IDS, flip, small),
+    Damage("ids-bit", "a flipped bit in sample ids", CORRUPT, IDS, flip, paged),
     Damage("extent-page-bit", "a flipped bit in a page of extents", CORRUPT, EXTENT_PAGE, flip, paged),
     Damage("extent-page-chunk", "a flipped bit in the extents of a page", CORRUPT, EXTENT_PAGE + CHUNK, flip, paged),
     Damage("extent-page-id", "another page under a page's key", CORRUPT, EXTENT_PAGE, ANOTHER_PAGE, paged),

@@ -270,10 +270,11 @@ def tensor_group() -> Schema:
         "ragged:layout": {"enum": ["dense", "ragged", "encoded"]},
         "ragged:rows": positive,
         "ragged:values": {"const": "values-data"},
-        "ragged:ids": {"const": "ids"},
     }
     optional = {
         "crc32c": CRC,
+        "ragged:id_start": {"type": "integer", "minimum": 0, "maximum": d.MAX_SAMPLE_ID},
+        "ragged:ids": {"const": "ids"},
         "ragged:offsets": {"const": "values-offsets"},
         "ragged:shapes": {"const": "shape-data"},
         "ragged:sequence_offsets": {"const": "sequence-offsets"},

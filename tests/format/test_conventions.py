@@ -12,11 +12,11 @@ from zlake.format import documents as d
 from .strategies import example_snapshot, to_id
 
 
-def test_every_convention_has_a_uuid_of_its_own_a_name_and_a_spec() -> None:
+def test_every_convention_has_a_uuid_of_its_own_and_a_name_and_the_root_names_the_spec() -> None:
     entries = [conventions.RAGGED, conventions.DATASET, conventions.COMMIT]
     assert [entry["name"] for entry in entries] == ["ragged:", "dataset:", "commit:"]
     assert len({uuid.UUID(entry["uuid"]) for entry in entries}) == 3
-    assert all(entry["spec_url"].startswith(conventions.SPEC_URL) for entry in entries)
+    assert conventions.DATASET["spec_url"] == conventions.SPEC_URL
 
 
 def test_times_are_iso_8601_in_utc() -> None:
@@ -50,3 +50,6 @@ def test_a_ragged_tensor_names_its_arrays() -> None:
     assert set(conventions.ragged_attributes(dense)) == {
         *("zarr_conventions", "ragged:layout", "ragged:rows", "ragged:values", "ragged:ids"),
     }
+    counted = conventions.ragged_attributes(replace(dense, id_start=7))
+    assert counted["ragged:id_start"] == 7
+    assert "ragged:ids" not in counted

@@ -44,13 +44,18 @@ def write(root: Path, *tensors: tuple[Block, str]) -> tuple[Path, list[tuple[str
     return root / "segments" / segment, list(entries.items())
 
 
+def counted(block: Block) -> bool:
+    """Whether the ids count up, so that they are not stored."""
+    return bool((np.diff(block.ids) == 1).all())
+
+
 def expected(block: Block) -> dict[str, np.ndarray]:
     columns = {
         "values-data": flat(block),
         "values-offsets": block.offsets,
         "shape-data": block.shapes,
         "sequence-offsets": block.sequence_offsets,
-        "ids": block.ids,
+        "ids": None if counted(block) else block.ids,
     }
     return {name: column for name, column in columns.items() if column is not None}
 
@@ -231,12 +236,17 @@ def test_any_block(tmp_path: Path, block: Block) -> None:
 
 
 def test_xarray_opens_a_segment(tmp_path: Path) -> None:
-    image, label = dense(numbers((30, 4, 5, 3), "uint8")), ragged([numbers((n,), "int64", n) for n in range(30)])
+    ids = np.arange(60, 0, -2, np.uint64)
+    image = dense(numbers((30, 4, 5, 3), "uint8"), ids=ids)
+    label = ragged([numbers((n,), "int64", n) for n in range(30)])
     folder, ((image_key, _), (label_key, _)) = write(tmp_path, (image, "raw"), (label, "zstd"))
     found = xr.open_datatree(folder, engine="zarr")
     data = found[image_key]
     assert data["values-data"].dims == ("sample", "axis_0", "axis_1", "axis_2")
     assert data["ids"].dims == ("sample",)
+    same(data["ids"].values, ids)
+    assert found[label_key].attrs["ragged:id_start"] == 7
+    assert "ids" not in found[label_key]
     same(data["values-data"].values, flat(image))
     assert found[label_key]["values-data"].dims == ("element",)
     same(found[label_key]["values-offsets"].values, label.offsets)
@@ -291,7 +301,7 @@ def test_anndata_opens_every_layout(tmp_path: Path) -> None:
 def test_tensorstore_notices_every_flipped_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str) -> None:
     monkeypatch.setattr(limits, "INNER_CHUNK_BYTES", 64)
     monkeypatch.setattr(limits, "SHARD_BYTES", 256)
-    block = dense(numbers((40, 2), "int32"), ids=sample_ids(40))
+    block = dense(numbers((40, 2), "int32"), ids=sample_ids(40)[::-1].copy())
     folder, ((key, entry),) = write(tmp_path, (block, codec))
     layouts = arrays(entry, block.dtype)
     wanted = expected(block)
@@ -312,7 +322,7 @@ def test_tensorstore_notices_every_flipped_bit(tmp_path: Path, monkeypatch: pyte
         path.write_bytes(good)
 
 
-def test_ids_that_count_up_need_not_be_read(tmp_path: Path) -> None:
+def test_ids_that_count_up_are_not_stored(tmp_path: Path) -> None:
     values = numbers((3, 2), "uint8")
     for ids, start in (
         ([5, 6, 7], 5),
@@ -320,5 +330,6 @@ def test_ids_that_count_up_need_not_be_read(tmp_path: Path) -> None:
         ([5, 5, 7], -1),
         ([2**64 - 3, 2**64 - 2, 2**64 - 1], 2**64 - 3),
     ):
-        _, ((_, entry),) = write(tmp_path, (dense(values, ids=np.array(ids, np.uint64)), "raw"))
+        folder, ((key, entry),) = write(tmp_path, (dense(values, ids=np.array(ids, np.uint64)), "raw"))
         assert entry.id_start == start
+        assert (folder / key / "ids").exists() == (start < 0)

@@ -25,8 +25,8 @@ def images_and_labels(rows: int) -> dict[str, tuple[Block, str]]:
     return {IMAGES: (dense(images), "raw"), LABELS: (dense(labels), "zstd")}
 
 
-@pytest.mark.parametrize(("rows", "overhead"), [(1, 4000), (80, 4100)])
-def test_a_small_segment_is_five_objects(rows: int, overhead: int) -> None:
+@pytest.mark.parametrize(("rows", "overhead"), [(1, 2600), (80, 2700)])
+def test_a_small_segment_is_three_objects(rows: int, overhead: int) -> None:
     store = WatchedStore()
     entries = write_segment(store, SEGMENT, images_and_labels(rows))
     assert sorted(store.objects) == sorted(
@@ -34,9 +34,7 @@ def test_a_small_segment_is_five_objects(rows: int, overhead: int) -> None:
         for name in (
             "zarr.json",
             f"{IMAGES}/values-data/c.0.0.0.0",
-            f"{IMAGES}/ids/c.0",
             f"{LABELS}/values-data/c.0.0",
-            f"{LABELS}/ids/c.0",
         )
     )
     assert sum(map(len, store.objects.values())) < rows * 3072 + overhead
@@ -45,11 +43,11 @@ def test_a_small_segment_is_five_objects(rows: int, overhead: int) -> None:
     )
 
 
-def test_a_hundred_rows_are_five_objects_and_little_padding() -> None:
+def test_a_hundred_rows_are_three_objects_and_little_padding() -> None:
     store = WatchedStore()
     write_segment(store, SEGMENT, images_and_labels(100))
-    assert len(store.objects) == 5
-    assert sum(map(len, store.objects.values())) < 100 * 3072 + 4300
+    assert len(store.objects) == 3
+    assert sum(map(len, store.objects.values())) < 100 * 3072 + 2900
 
 
 def test_the_segments_document_is_begun_when_all_else_is_stored() -> None:
@@ -74,7 +72,7 @@ def test_large_segments_have_a_document_for_every_node() -> None:
     write_segment(store, SEGMENT, images_and_labels(rows))
     documents = {key for key in store.objects if key.endswith("zarr.json")}
     prefix = f"segments/{SEGMENT}/"
-    nodes = [f"{key}/{name}" for key in (IMAGES, LABELS) for name in ("", "values-data/", "ids/")]
+    nodes = [f"{key}/{name}" for key in (IMAGES, LABELS) for name in ("", "values-data/")]
     assert documents == {f"{prefix}zarr.json", *(f"{prefix}{node}zarr.json" for node in nodes)}
     whole = json.loads(store.objects[f"{prefix}zarr.json"])["consolidated_metadata"]["metadata"]
     for key in documents - {f"{prefix}zarr.json"}:

@@ -61,6 +61,9 @@ class ExtentMap:
     @classmethod
     def from_runs(cls, runs: Iterable[tuple[int, int, int]]) -> ExtentMap:
         """Return the map of ``(segment, first row, row count)`` triples."""
+        if type(runs) is list and len(runs) == 1 and runs[0][2]:  # by far the most frequent
+            segment, start, count = runs[0]
+            return cls(np.array([segment]), np.array([start]), np.array([count]))
         table = np.fromiter(chain.from_iterable(runs), dtype=np.int64).reshape(-1, 3)
         return cls.normalized(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy())
 

@@ -14,19 +14,22 @@ from typing import Any, Final
 from zlake.format.documents import Root, SegmentTensor, Snapshot
 
 SPEC_URL: Final = "https://github.com/zlake-project/zlake/blob/main/spec/09-conventions.md"
-"""Where the conventions are described, in every entry of ``zarr_conventions``."""
+"""Where the conventions are described, as the root of every dataset says."""
 
 
-def _convention(name: str, uuid: str, description: str) -> Mapping[str, str]:
-    url = f"{SPEC_URL}#{name.rstrip(':')}"
-    return MappingProxyType({"uuid": uuid, "spec_url": url, "name": name, "description": description})
+def _convention(name: str, uuid: str, **words: str) -> Mapping[str, str]:
+    return MappingProxyType({"uuid": uuid, "name": name, **words})
 
 
-RAGGED: Final = _convention(
-    "ragged:", "5b0f3a1e-6a0e-4e59-9d7b-0c2f54b9f1c3", "Arrays of any shapes, flattened, with offsets and shapes"
+# What a dataset has thousands of says no more than which convention it is: every commit would pay for the words.
+RAGGED: Final = _convention("ragged:", "5b0f3a1e-6a0e-4e59-9d7b-0c2f54b9f1c3")
+COMMIT: Final = _convention("commit:", "93c7a6d8-1f2b-4f0e-8a5d-2be4c7706d15")
+DATASET: Final = _convention(
+    "dataset:",
+    "e2d9c1f4-3a53-4a8f-b1c6-7f0a6d0b8e21",
+    spec_url=SPEC_URL,
+    description="A versioned dataset of named tensors",
 )
-DATASET: Final = _convention("dataset:", "e2d9c1f4-3a53-4a8f-b1c6-7f0a6d0b8e21", "A versioned dataset of named tensors")
-COMMIT: Final = _convention("commit:", "93c7a6d8-1f2b-4f0e-8a5d-2be4c7706d15", "One version of a dataset")
 
 
 def iso_time(seconds: float) -> str:
@@ -65,8 +68,11 @@ def ragged_attributes(entry: SegmentTensor) -> dict[str, Any]:
         "ragged:layout": entry.layout,
         "ragged:rows": entry.rows,
         "ragged:values": "values-data",
-        "ragged:ids": "ids",
     }
+    if entry.id_start >= 0:
+        attributes["ragged:id_start"] = entry.id_start
+    else:
+        attributes["ragged:ids"] = "ids"
     if entry.layout != "dense":
         attributes["ragged:offsets"] = "values-offsets"
     if entry.shapes:

@@ -9,6 +9,7 @@ from math import prod
 from typing import Final
 
 import numpy as np
+from msgspec import structs
 
 from zlake import limits
 from zlake.extents import edit
@@ -178,7 +179,8 @@ class TensorArrays:
             IDS: lambda box: gather_ids(plan(self.rows, box[0]), self.sources),
         }
         found = {}
-        for name, layout in arrays(self.entry, self.dtype).items():
+        entry = structs.replace(self.entry, id_start=-1)  # ids are shown also where no segment stores them
+        for name, layout in arrays(entry, self.dtype).items():
             names = tuple(dimensions(*dimension) for dimension in zip(layout.dimensions, layout.shape, strict=True))
             own = attributes if name == VALUES and self.plain else _PLAIN_ARRAY
             found[name] = ArrayNode(replace(layout, dimensions=names), dict(own), self._locator(name), readers[name])
@@ -186,7 +188,7 @@ class TensorArrays:
 
     def _locator(self, name: str) -> Callable[[Index], Stored | None]:
         key = self.column.key
-        if self._whole:
+        if self._whole and (name != IDS or self.entry.id_start < 0):
             return WholeSegment(f"{tensor_prefix(self.entries[0].segment, key)}{name}/")
         if name != VALUES:
             return lambda index: None

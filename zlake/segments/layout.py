@@ -153,7 +153,8 @@ def arrays(entry: SegmentTensor, dtype: np.dtype[Any]) -> dict[str, ArrayLayout]
         sidecar(SHAPES, _INT64, items, (item, "axis"), entry.shapes)
     if entry.items >= 0:
         sidecar(SEQUENCE_OFFSETS, _INT64, entry.rows + 1, ("sequence_offset",))
-    sidecar(IDS, _UINT64, entry.rows, ("sample",))
+    if entry.id_start < 0:
+        sidecar(IDS, _UINT64, entry.rows, ("sample",))
     return {array.name: array for array in found}
 
 

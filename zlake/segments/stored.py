@@ -81,7 +81,7 @@ class StoredSource:
         found = []
         for name in names:
             sidecar = self._sidecars.get(name)
-            if sidecar is None or sidecar.complete or (name == IDS and self._id_start >= 0):
+            if sidecar is None or sidecar.complete:
                 continue
             extra = int(name in (OFFSETS, SEQUENCE_OFFSETS))
             if isinstance(rows, slice):

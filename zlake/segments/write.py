@@ -88,7 +88,7 @@ def write_segment(
     writes = _Writes(store, context.writes_in_flight, buffers)
     stored = dict.fromkeys(tensors, 0)
     try:
-        with ThreadPoolExecutor(context.threads, "zlake-encode") as workers:
+        with ThreadPoolExecutor(context.threads, "zlake-encode") as workers:  # which begins none that it does not need
             for key, (block, _) in tensors.items():
                 for item in _tensor_objects(entries[key], block, values[key], workers, buffers):
                     writes.start(f"{prefix}{key}/{item.key}", item.data, item.buffer)

@@ -204,7 +204,7 @@ def _rewrite(repository: Repository, columns: Sequence[Wanted]) -> dict[str, lis
         size = 0
 
     for column, rows, ids in _parts(columns, context.flush_bytes):
-        block = replace(block_of(column, rows), ids=ids)
+        block = replace(block_of(column, rows, column.base()[0]), ids=ids)
         if blocks and (column.key in blocks or size + block.nbytes > context.flush_bytes):
             write()
         blocks[column.key] = (block, codec(column))

@@ -23,7 +23,7 @@ from zlake.session.rewrite import block_of, copy_rows, same_samples
 from zlake.session.session import Session
 from zlake.types import IdArray, IntArray
 from zlake.versions import coalesce
-from zlake.versions.changes import Changes, RowChanges
+from zlake.versions.changes import NO_ROWS, Changes, RowChanges
 from zlake.versions.head import Head
 from zlake.versions.protocol import nothing_changed
 
@@ -102,21 +102,30 @@ def _write_rows(session: Session) -> dict[str, RowChanges]:
 
 def _collect(column: Column) -> _Written:
     """Choose the rows of a column that the new segment must hold, and bring them together."""
+    if column.only_appended and not column.cleared:
+        return _collect_appended(column)
     content = column.content()
     updated, removed, new = column.changed_rows()
     appended = edit.slice_(content, len(content) - len(new), len(content))
-    base = column.base()[1]
-    moved = 0
-    if not len(updated) and not len(removed) and appended.length:
-        tail = column.session.repository.tail(column.state.extents)
-        moved = coalesce.choose(*tail, appended.length, column.buffer.nbytes)
     # where an updated base row is now: as many rows further up as base rows before it were removed
     now = updated - np.searchsorted(removed, updated)
-    wanted = edit.concat(
-        edit.concat(edit.slice_(base, len(base) - moved, len(base)), appended), edit.take(content, now)
-    )
-    block = block_of(column, wanted) if wanted.length else None
-    return _Written(moved, appended.length, updated, removed, block)
+    wanted = edit.concat(appended, edit.take(content, now))
+    block = block_of(column, wanted, column.base()[0]) if wanted.length else None
+    return _Written(0, appended.length, updated, removed, block)
+
+
+def _collect_appended(column: Column) -> _Written:
+    """Take the buffered rows, and small stored ones before them; where the others lie need not even be known."""
+    segments, tail = column.session.repository.tail(column.state.extents)
+    count = column.buffer.rows
+    moved = coalesce.choose(segments, tail, count, column.buffer.nbytes)
+    if moved:
+        run = ExtentMap.from_runs([(len(segments), 0, count)])
+        wanted = edit.concat(edit.slice_(tail, len(tail) - moved, len(tail)), run)
+        block = block_of(column, wanted, segments)
+    else:
+        block = column.buffer.block()
+    return _Written(moved, count, NO_ROWS, NO_ROWS, block)
 
 
 def base_ids(column: Column, rows: IntArray) -> IdArray:

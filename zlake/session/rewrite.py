@@ -24,7 +24,7 @@ from zlake.segments.gather import (
     gather_list,
     gather_shapes,
 )
-from zlake.segments.source import Source
+from zlake.segments.source import BlockSource, Source
 from zlake.segments.write import write_segment
 from zlake.session.codecs import codec
 from zlake.session.column import Column
@@ -35,13 +35,28 @@ from zlake.session.session import Session
 from zlake.types import Array, IntArray
 
 
-def block_of(column: Column, content: ExtentMap) -> Block:
-    """Return the rows of an extent map over the column's sources; the buffer itself, uncopied, where they are it."""
-    buffer = len(column.base()[0])
+def block_of(column: Column, content: ExtentMap, segments: Sequence[SegmentTensor]) -> Block:
+    """Return rows of a column as a block; the buffer itself, uncopied, where they are it.
+
+    Parameters
+    ----------
+    column
+        The column.
+    content
+        The rows: an extent map over ``segments``, with the buffer behind them.
+    segments
+        Stored segments of the column.
+    """
+    buffer = len(segments)
     if content == ExtentMap.from_runs([(buffer, 0, column.buffer.rows)]):
         return column.buffer.block()
     made = plan(content, slice(0, content.length, 1))
-    sources = [column.source(index) for index in range(buffer + 1)] if made.runs else []
+    sources: list[Any] = [None] * (buffer + 1)
+    for index in {run.source for run in made.runs}:
+        if index < buffer:
+            sources[index] = column.session.open_source(segments[index], column.key, column.spec.dtype)
+        else:
+            sources[index] = BlockSource(column.buffer.block())
     ids = gather_ids(made, sources)
     sequence: IntArray | None = None
     if column.state.sequence:
@@ -136,7 +151,7 @@ def copy_rows(
     for part in _parts(segments, extents, session.context.flush_bytes):
         table = ExtentTable(tuple(segments), tuple(Extent(*run) for run in part.runs()))
         column = Column(session, structs.replace(source, extents=table, length=part.length, info=target.info))
-        block = block_of(column, part) if numbers is None else _renumbered(column, numbers)
+        block = block_of(column, part, segments) if numbers is None else _renumbered(column, numbers)
         chain = codec(Column(session, target))
         entries = write_segment(session.store, session.context.new_id(), {target.key: (block, chain)}, session.context)
         made.append(entries[target.key])

@@ -38,6 +38,9 @@ class _Locked(Protocol):
     lock: threading.RLock
 
 
+_MOST_SOURCES = 256
+"""Opened segments kept before those are looked for that no row lies in any more."""
+
 _S = TypeVar("_S", bound=_Locked)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -96,6 +99,7 @@ class Session:
         self._held: dict[str, Block] = {}  # buffered rows, by tensor key, that were no part of that write
         self._info: dict[str, Any] | None = None
         self._sources: dict[tuple[str, str], Source] = {}
+        self._most_sources = _MOST_SOURCES
         self._load()
 
     # ------------------------------------------------------------ opening
@@ -139,8 +143,10 @@ class Session:
         self.head = head
         self._unsure = None
         self._load()
-        used = {(entry.segment, c.key) for c in self.columns.values() if c.opened for entry in c.base()[0]}
-        self._sources = {k: s for k, s in dict(self._sources).items() if k in used}
+        if len(self._sources) > self._most_sources:
+            used = {(entry.segment, c.key) for c in self.columns.values() for entry in c.base()[0]}
+            self._sources = {k: s for k, s in dict(self._sources).items() if k in used}
+            self._most_sources = max(_MOST_SOURCES, 2 * len(self._sources))
 
     @alone
     def refresh(self, discard: bool = False) -> None:

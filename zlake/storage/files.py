@@ -6,30 +6,59 @@ import contextlib
 import errno
 import os
 import secrets
+import struct
+import sys
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from zlake.storage.keys import LOCK_SUFFIX
 from zlake.storage.store import Buffer
 
 _ATTEMPTS: Final = 8
+_SMALL_BYTES: Final = 1 << 16
 _NO_NAMELESS: Final = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS}
 _NO_LINKS: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_NO_LOCKS: Final = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _BINARY: Final = getattr(os, "O_BINARY", 0)
-_READ_FLAGS: Final = os.O_RDONLY | _CLOSE_ON_EXEC | _BINARY | getattr(os, "O_NOFOLLOW", 0)
+_NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+_READ_FLAGS: Final = os.O_RDONLY | _CLOSE_ON_EXEC | _BINARY | _NO_FOLLOW
 _FOLDER_FLAGS: Final = os.O_RDONLY | _CLOSE_ON_EXEC | getattr(os, "O_DIRECTORY", 0)
 _NAMELESS: Final = getattr(os, "O_TMPFILE", 0)
+
+try:
+    import fcntl
+
+    _LOCK: Final = fcntl.F_OFD_SETLKW if sys.maxsize > 2**32 else None  # type: ignore[attr-defined, unused-ignore]
+    _WHOLE_FILE: Final = struct.pack("@hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+except (ImportError, AttributeError):  # Linux alone has locks that belong to an open file
+    _LOCK = None  # type: ignore[misc]
 
 
 class LinksUnsupportedError(OSError):
     """The file system has no hard links, so a file cannot be published by `create`."""
 
 
-def create(path: str, value: Buffer, *, durable: bool) -> bool:
+class LocksUnsupportedError(OSError):
+    """The system or the file system has no locks of open files, so a file cannot be changed by `replace`."""
+
+
+def create(path: str, value: Buffer, *, durable: bool, made: Iterable[str] = ()) -> bool:
     """Atomic: write the file unless the path exists; return whether it was written.
 
     The bytes go to a file that nobody sees and are then linked to the path, which fails if it exists; so a crash leaves
     the whole file or none. The value is written from where it lies, without a copy and without holding the interpreter.
+
+    Parameters
+    ----------
+    path
+        Where.
+    value
+        What.
+    durable
+        Whether to wait until the device has it.
+    made
+        Folders in which the caller has just made others on the way to this file: their names become durable with it.
 
     Raises
     ------
@@ -39,9 +68,9 @@ def create(path: str, value: Buffer, *, durable: bool) -> bool:
         What the operating system said.
     """
     folder = os.path.dirname(path)
-    if os.path.lexists(path):
-        return False
-    descriptor, name, made = _open_unseen(folder)
+    if len(value) > _SMALL_BYTES and os.path.lexists(path):
+        return False  # before it is written for nothing
+    descriptor, name, more = _open_unseen(folder)
     try:
         _write(descriptor, value)
         if durable:
@@ -54,7 +83,7 @@ def create(path: str, value: Buffer, *, durable: bool) -> bool:
             with contextlib.suppress(OSError):
                 os.unlink(name)
     if durable:
-        for directory in (folder, *made):
+        for directory in (folder, *more, *made):
             sync_folder(directory)
     return True
 
@@ -94,13 +123,82 @@ def link(source: str, path: str, *, durable: bool) -> bool:
         except FileNotFoundError:
             if not left or not os.path.lexists(source):
                 raise
-            made = (*made, *_make_folders(folder))
+            made = (*made, *make_folders(folder))
         except OSError as error:
             raise _no_links(error, path) from error
     if durable:
         for directory in (folder, *made):
             sync_folder(directory)
     return True
+
+
+def replace(path: str, value: Buffer, judge: Callable[[bytes], bool | None], *, durable: bool) -> bool | None:
+    """Atomic: give a file that exists a new value if ``judge`` says so of its present one; return what it said.
+
+    Writers take turns by a lock file beside it, as TensorStore's do, so that the two can be used together.
+
+    Parameters
+    ----------
+    path
+        The file.
+    value
+        What it is to hold.
+    judge
+        Called with what it holds, while nobody else can change it. True to go on.
+    durable
+        Whether to wait until the device has it.
+
+    Returns
+    -------
+    bool or None
+        The judgement; False if there is no such file.
+
+    Raises
+    ------
+    LocksUnsupportedError
+        If there are no such locks here; nothing was written.
+    OSError
+        What the operating system said.
+    """
+    locked = path + LOCK_SUFFIX
+    descriptor = _lock(locked)
+    try:
+        found = read(path)
+        verdict = False if found is None else judge(found)
+        if verdict:
+            os.ftruncate(descriptor, 0)  # a writer that was killed may have left something
+            _write(descriptor, value)
+            if durable:
+                os.fsync(descriptor)
+            os.rename(locked, path)
+        else:
+            os.unlink(locked)
+    finally:
+        os.close(descriptor)  # after an error the lock file stays: the next writer takes it over
+    if verdict and durable:
+        sync_folder(os.path.dirname(path))
+    return verdict
+
+
+def _lock(path: str) -> int:
+    """Return a descriptor of the lock file, locked, and still the one that lies there."""
+    if _LOCK is None:
+        raise LocksUnsupportedError(errno.ENOSYS, os.strerror(errno.ENOSYS), path)
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _CLOSE_ON_EXEC | _NO_FOLLOW, 0o666)
+        try:
+            fcntl.fcntl(descriptor, _LOCK, _WHOLE_FILE)
+            ours = os.fstat(descriptor)
+            with contextlib.suppress(FileNotFoundError):
+                there = os.stat(path, follow_symlinks=False)
+                if (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino):
+                    return descriptor
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in _NO_LOCKS:
+                raise LocksUnsupportedError(error.errno, os.strerror(error.errno), path) from error
+            raise
+        os.close(descriptor)  # its writer has made it the file itself, or taken it away
 
 
 def read(path: str, start: int = 0, stop: int | None = None) -> bytes | None:
@@ -153,7 +251,7 @@ def _open_unseen(folder: str) -> tuple[int, str, tuple[str, ...]]:
             return *_open_in(folder), made
         except FileNotFoundError:
             # A second round: somebody may be deleting empty folders at this moment.
-            made = (*made, *_make_folders(folder))
+            made = (*made, *make_folders(folder))
     return *_open_in(folder), made
 
 
@@ -168,7 +266,8 @@ def _open_in(folder: str) -> tuple[int, str]:
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC | _BINARY, 0o666), name
 
 
-def _make_folders(folder: str) -> tuple[str, ...]:
+def make_folders(folder: str) -> tuple[str, ...]:
+    """Make a folder and those above it that are missing, and return the parents of those that were made."""
     parents: list[str] = []
     missing = [folder]
     attempts = 0

@@ -23,7 +23,7 @@ from zlake.errors import InvalidPathException, StoragePermissionError
 from zlake.storage import failure, files, fork, kv, threads
 from zlake.storage.keys import LOCK_SUFFIX, check_prefix, is_key
 from zlake.storage.origin import Origin
-from zlake.storage.pending import Submitted
+from zlake.storage.pending import Done, Submitted
 from zlake.storage.ranges import byte_range
 from zlake.storage.store import Buffer, Capabilities, Lost, ObjectInfo, Request, Versioned, Written
 from zlake.storage.tensorstore_store import TensorStoreStore
@@ -36,6 +36,8 @@ except ImportError:  # not on Windows, where TensorStore's own lock has to do
 
 _DIGESTED_BYTES: Final = limits.DOCUMENT_BYTES
 _FEW: Final = 8
+_WRITTEN_AT_ONCE: Final = 64 * limits.KIB
+"""A value no larger than this is with the operating system sooner than with another thread."""
 _KNOWN_FOLDERS: Final = 1 << 16
 
 
@@ -106,13 +108,16 @@ class LocalStore(TensorStoreStore):
 
     def start_create(self, key: str, value: Buffer) -> Pending[Written | Lost]:
         self._check_write(key)
+        if len(value) <= _WRITTEN_AT_ONCE and not self.origin.context.durable:
+            return Done(lambda: self._create(key, value))
         return Submitted(threads.writers().submit(self._create, key, value))
 
     def _create(self, key: str, value: Buffer) -> Written | Lost:
-        path = self._path(key)
+        path = f"{self._root}{os.sep}{key}"
         try:
+            made = self._make_folder(key.rpartition("/")[0])
             if self._links:
-                won = files.create(path, value, durable=self.origin.context.durable)
+                won = files.create(path, value, durable=self.origin.context.durable, made=made)
             else:
                 return self._create_without_links(key, value)
         except files.LinksUnsupportedError:
@@ -144,8 +149,21 @@ class LocalStore(TensorStoreStore):
             return self._create(key, value)
         # TensorStore names a generation by device, inode and time. Inodes are used again at once and many clocks tick
         # only every few milliseconds, so two swaps in one tick can bring an old generation back. Ours is a digest of
-        # the value, compared under a lock that every swap of zlake in this folder holds; TensorStore's own lock guards
-        # against everybody else.
+        # the value, compared while nobody else can write it.
+        try:
+            won = files.replace(
+                path, value, lambda there: _judge(there, value, generation), durable=self.origin.context.durable
+            )
+            return Lost() if won is False else Written(_generation(value))
+        except files.LocksUnsupportedError:
+            return self._swap_without_locks(key, path, value, generation)
+        except FileNotFoundError:  # not even the folder
+            return Lost()
+        except OSError as error:
+            raise failure.translate(error, action="write", url=self.url, key=key) from error
+
+    def _swap_without_locks(self, key: str, path: str, value: Buffer, generation: bytes) -> Written | Lost:
+        # TensorStore's lock guards against everybody else, that of the folder against other swaps of zlake.
         with _locked(os.path.dirname(path)):
             stored = kv.read_versioned(self.kv, self.url, key)
             if stored.value is None:
@@ -222,6 +240,28 @@ class LocalStore(TensorStoreStore):
 
     # ------------------------------------------------------------ paths
 
+    def _make_folder(self, folder: str) -> tuple[str, ...]:
+        """Make an object's folder, and return the parents of those that were made; what is there must be no link."""
+        if not folder or folder in self._folders:
+            return ()
+        made = self._make_folder(folder.rpartition("/")[0])
+        path = os.path.join(self._root, folder)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            self._check_folder(folder)
+        except FileNotFoundError:  # the dataset's own folder, or one that somebody is deleting
+            made = (*made, *files.make_folders(path))
+        else:
+            made = (*made, os.path.dirname(path))
+            self._know(folder)
+        return made
+
+    def _know(self, folder: str) -> None:
+        if len(self._folders) >= _KNOWN_FOLDERS:
+            self._folders.clear()
+        self._folders.add(folder)
+
     def _path(self, key: str) -> str:
         folder, _, _ = key.rpartition("/")
         if folder and folder not in self._folders:
@@ -238,9 +278,7 @@ class LocalStore(TensorStoreStore):
                 raise self._link_error(folder)
         except (FileNotFoundError, NotADirectoryError):
             return
-        if len(self._folders) >= _KNOWN_FOLDERS:
-            self._folders.clear()
-        self._folders.add(folder)
+        self._know(folder)
 
     def _check_links(self, folder: str) -> None:
         """Raise if a folder, or anything in it, is a link: TensorStore would follow it."""
@@ -258,6 +296,13 @@ class LocalStore(TensorStoreStore):
         return StoragePermissionError(
             f"{self.url}: {key!r} is a symbolic link; zlake does not follow links inside a dataset"
         )
+
+
+def _judge(there: bytes, value: Buffer, generation: bytes) -> bool | None:
+    """Say whether a value may be replaced by ours; None if it is ours already."""
+    if there == value:
+        return None
+    return _generation(there) == generation
 
 
 def _generation(value: Buffer) -> bytes:

@@ -54,6 +54,28 @@ class Settled(Generic[T]):
         return asyncio.to_thread(self.result).__await__()
 
 
+class Done(Generic[T]):
+    """A result that was computed on the spot; what went wrong is raised when it is asked for, as by the others."""
+
+    def __init__(self, compute: Callable[[], T]) -> None:
+        self._outcome: tuple[T] | Exception
+        try:
+            self._outcome = (compute(),)
+        except Exception as error:
+            self._outcome = error
+
+    def result(self) -> T:
+        """Return the value, or raise what went wrong."""
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome[0]
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Let an event loop have the value."""
+        yield from ()
+        return self.result()
+
+
 class Submitted(Generic[T]):
     """A result that a thread pool is computing."""
 

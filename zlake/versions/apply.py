@@ -7,12 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import structs
 
+from zlake import limits
 from zlake.errors import ConflictError
 from zlake.format.documents import Diff, ExtentTable, Info, Snapshot, TensorState
 from zlake.versions import diffing
 from zlake.versions.changes import Changes, RowChanges
 from zlake.versions.draft import Draft
-from zlake.versions.extent_store import DOCUMENT_TABLES_BYTES, INLINE_TABLE_BYTES, TableEditor
+from zlake.versions.extent_store import (
+    DOCUMENT_TABLES_BYTES,
+    FINISHED_TABLE_BYTES,
+    INLINE_TABLE_BYTES,
+    TableEditor,
+)
 from zlake.versions.objects import Objects
 
 
@@ -78,8 +84,22 @@ def _tensor(state: TensorState, changes: Changes, objects: Objects, draft: Draft
     if rows is not None and not rows.is_empty:
         editor = TableEditor(state.extents, objects)
         edit_rows(editor, rows)
-        state = structs.replace(state, length=editor.length, extents=editor.store(draft, inline))
+        most = min(inline, FINISHED_TABLE_BYTES) if _fills_chunks(rows) else inline
+        state = structs.replace(state, length=editor.length, extents=editor.store(draft, most))
     return state
+
+
+def _fills_chunks(rows: RowChanges) -> bool:
+    """Whether the appended rows fill an inner chunk by themselves, so that they are never gathered with others."""
+    if rows.moved.length or not rows.appended.length:
+        return False
+    return appended_bytes(rows) >= limits.INNER_CHUNK_BYTES
+
+
+def appended_bytes(rows: RowChanges) -> int:
+    """Return about how many bytes the appended rows take in their segments."""
+    counts = np.bincount(rows.appended.segment, rows.appended.count, len(rows.segments))
+    return int(sum(entry.bytes * count / entry.rows for entry, count in zip(rows.segments, counts, strict=True)))
 
 
 def edit_rows(editor: TableEditor, rows: RowChanges) -> None:

@@ -20,11 +20,13 @@ EXTENT_BYTES: Final = 16
 """About what an entry of a segment table and an extent take in a document."""
 INLINE_TABLE_BYTES: Final = 48 * limits.KIB
 """An inline table larger than this moves its older extents to a page."""
+FINISHED_TABLE_BYTES: Final = 2 * limits.KIB
+"""The same where rows were appended that no later flush will gather: every commit that follows repeats the table."""
 DOCUMENT_TABLES_BYTES: Final = 512 * limits.KIB
 """What the inline tables of all tensors may take in one document."""
 EDITED_PAGE_BYTES: Final = 64 * limits.KIB
 """A page whose extents were edited is cut into pages of about this size: what is edited once is edited again."""
-PAGE_FANOUT: Final = 8
+PAGE_FANOUT: Final = 4
 """How many neighbouring pages of one size class are merged into one."""
 
 

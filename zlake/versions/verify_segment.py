@@ -133,7 +133,3 @@ def _check_sidecars(entry: SegmentTensor, parts: dict[str, Array]) -> Iterator[t
         sizes = parts[SHAPES].prod(axis=1)
         if bool((sizes != np.diff(parts[OFFSETS])).any()):
             yield SHAPES, "the shapes do not have as many elements as the offsets say"
-    if entry.id_start >= 0 and bool(
-        (parts[IDS] != np.arange(entry.rows, dtype=np.uint64) + np.uint64(entry.id_start)).any()
-    ):
-        yield IDS, f"the ids do not count up from {entry.id_start}"
