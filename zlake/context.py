@@ -46,6 +46,8 @@ class Context:
         Seconds since the epoch, as `time.time`.
     monotonic
         Seconds that have passed since some moment; never set back.
+    sleep
+        Waits for so many seconds, before something is tried again.
     new_id
         Source of ids for segments, commits, pages and tensors.
     new_sample_ids
@@ -66,6 +68,7 @@ class Context:
 
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = elapsed
+    sleep: Callable[[float], None] = time.sleep
     new_id: Callable[[], str] = random_id
     new_sample_ids: Callable[[], int] = random_sample_ids
     cache_bytes: int = limits.CACHE_BYTES

@@ -18,7 +18,7 @@ from tests.interleave.scheduler import Choose, Fate, Scheduler, SteppedStore
 from tests.interleave.steps import NAMES, Refused, Skipped, Step
 from tests.model.check import Checker
 from tests.model.state import State, Table
-from tests.model.store import Clock, WatchedStore
+from tests.model.store import Clock, Naps, WatchedStore
 from tests.model.world import Branch, World, Writer
 from zlake.context import Context
 from zlake.errors import CommitStateUnknownError, StorageUnavailableError
@@ -131,8 +131,16 @@ def _context(clock: Clock, seed: int) -> Context:
     def new_id() -> str:
         return "".join(numbers.choices(_ALPHABET, k=25)) + "a"
 
+    naps = Naps()
     return replace(
-        Context(), clock=clock, new_id=new_id, new_sample_ids=lambda: numbers.getrandbits(62), durable=False, threads=1
+        Context(),
+        clock=clock,
+        monotonic=naps.monotonic,
+        sleep=naps.sleep,
+        new_id=new_id,
+        new_sample_ids=lambda: numbers.getrandbits(62),
+        durable=False,
+        threads=1,
     )
 
 

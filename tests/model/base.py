@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 import zlake
 from tests.model.check import Checker
 from tests.model.state import Key, State, Table
-from tests.model.store import Clock, WatchedStore
+from tests.model.store import Clock, Naps, WatchedStore
 from tests.model.world import Branch, Ids, Outcome, World, Writer
 from zlake.errors import BranchDeletedError, ConflictError, StaleSessionError
 from zlake.session.opening import create_session, open_session
@@ -22,12 +22,12 @@ from zlake.storage.store import Store
 _numbers = count()
 KINDS: dict[str, dict[str, Any]] = {
     "number": {"dtype": "int64"},
-    "ragged": {"dtype": "int64"},
+    "ragged": {"dtype": "uint64"},
     "text": {"htype": "text"},
 }
 SAMPLES: dict[str, Callable[[int], Any]] = {
     "number": lambda value: np.int64(value),
-    "ragged": lambda value: np.full(1 + value % 3, value, np.int64),
+    "ragged": lambda value: np.full(1 + value % 3, value, np.uint64),
     "text": lambda value: f"text {value}",
 }
 TWIN = 1 << 40
@@ -43,11 +43,14 @@ class Machine(RuleBasedStateMachine):
 
     def start(self) -> None:
         self.clock = Clock()
-        self.context = replace(zlake.Context(), clock=self.clock, durable=False, threads=2)
+        naps = Naps()
+        self.context = replace(
+            zlake.Context(), clock=self.clock, monotonic=naps.monotonic, sleep=naps.sleep, durable=False, threads=2
+        )
         self.store = self.make_store()
         first = zlake.Dataset(create_session(self.store, self.context, overwrite=False))
         self.numbers = count(1)
-        self.world = World()
+        self.world = World(self.clock)
         self.ids = Ids()
         self.checker = Checker(self.store)
         self.ds = [first, self.load()]

@@ -36,6 +36,19 @@ class Clock:
         self.now += seconds
 
 
+class Naps:
+    """The time of who waits for nothing but to try again: it passes at once."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 @dataclass(slots=True)
 class _Object:
     value: bytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from typing import Final
 
@@ -47,7 +46,7 @@ def check_swept(
     commit_id
         The commit, or staged snapshot.
     context
-        Source of ids.
+        Source of ids, and what waits.
     known
         Commits that branches or tags have reached all the time: neither they nor what is behind them is looked at.
     thorough
@@ -64,14 +63,14 @@ def check_swept(
         If the storage does not answer.
     """
     store, context = objects.store, context or Context()
-    end, pause = time.monotonic() + (PATIENCE if patience is None else patience), 0.05
+    end, pause = context.monotonic() + (PATIENCE if patience is None else patience), 0.05
     while sweeps_now(store, context):
-        if time.monotonic() >= end:
+        if context.monotonic() >= end:
             raise CollectedError(
                 f"{store.url}: garbage is being collected at this moment, and {commit_id} may be a part of it; "
                 "try again when that is done"
             )
-        time.sleep(pause)
+        context.sleep(pause)
         pause = min(1.0, pause * 2)
     marks = read_marks(store)
     if thorough or any(commit_id in mark.ids[paths.COMMITS] for mark in marks):

@@ -7,7 +7,6 @@ never a branch that names something unfinished.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,7 +96,7 @@ def publish(objects: Objects, context: Context, head: Head, changes: Changes, bu
     # Swaps that were not answered and had not landed when we looked: they may, as long as the branch stays as it was.
     offered: list[Proposal] = []
     for attempt in range(ATTEMPTS):
-        started = time.perf_counter()
+        started = context.monotonic()
         draft = Draft(objects, context)
         proposal = build(head, changes, draft)
         write_pages(store, draft)
@@ -118,7 +117,7 @@ def publish(objects: Objects, context: Context, head: Head, changes: Changes, bu
         check_still_ours(store, head, theirs)
         changes = follow(head, changes, theirs)
         head = theirs
-        _wait(attempt, time.perf_counter() - started)
+        _wait(context, attempt, context.monotonic() - started)
     raise CommitError(
         f"{store.url}: branch {head.branch!r} was changed by others {ATTEMPTS} times while this write was under way; "
         "nothing was lost, try again"
@@ -204,6 +203,6 @@ def swap(store: Store, head: Head, proposal: Proposal) -> Written | Versioned:
     return refs.swap_branch(store, head.branch, proposal.ref, head.generation)
 
 
-def _wait(attempt: int, took: float) -> None:
+def _wait(context: Context, attempt: int, took: float) -> None:
     """Wait a random while, longer after each loss, measured by how long an attempt takes on this storage."""
-    time.sleep(random.uniform(0, min(_LONGEST_WAIT, took * 2 ** min(attempt, 5))))
+    context.sleep(random.uniform(0, min(_LONGEST_WAIT, took * 2 ** min(attempt, 5))))
