@@ -122,7 +122,7 @@ class TestLinks:
             raise OSError({"other file system": 18, "not ours": 1, "read-only": 30}[reason], reason)
 
         monkeypatch.setattr(files.os, "utime" if reason == "read-only" else "link", refuse)
-        monkeypatch.setattr(files, "create", lambda path, value, durable: _plain_create(path, value))
+        monkeypatch.setattr(files, "create", lambda path, value, **_: _plain_create(path, value))
         assert transfer.transfer(a, b, infos, workers=1) == Moved(objects=4, bytes=3003)
         assert contents(b) == OBJECTS
 
