@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from zlake import limits
 from zlake.errors import (
+    CollectedError,
     CommitStateUnknownError,
     ConflictError,
     EmptyCommitError,
@@ -19,7 +20,7 @@ from zlake.format.documents import Snapshot
 from zlake.session import commit as committing
 from zlake.session.conflict import MergeConflict, Values
 from zlake.session.flush import Rows
-from zlake.session.named import commit_of
+from zlake.session.named import commit_at
 from zlake.session.session import Session, alone
 from zlake.versions import conflicts
 from zlake.versions.head import Head
@@ -57,11 +58,12 @@ def merge(
     if first or theirs.ref.staged is not None:
         with job.telling():  # before anything is committed, so that a conflict changes nothing
             repository.try_merge(session.head, theirs.snapshot, options, job.readers)
+    guarded = theirs.branch is None
     target = _committed(session, theirs, f"Auto commit before merging into {branch or 'another branch'}", job.author)
     if first:
         committing.commit(session, f"Auto commit before merging {address}", job.author, False)
         options = MergeOptions(title, job.author, job.resolution, delete_removed_tensors, True)
-    found = job.run(lambda head: repository.merge(head, target, options, job.readers))
+    found = job.run(lambda head: repository.merge(head, target, options, job.readers, guarded=guarded))
     return found or _nothing(f"{address!r} is part of this branch already: there is nothing to merge")
 
 
@@ -72,8 +74,8 @@ def cherry_pick(session: Session, address: Any, resolution: Resolution) -> str |
     job = _Job(session, "cherry-pick", address, resolution)
     if job.landed is not None:
         return job.landed
-    commit = repository.snapshot(commit_of(session, address))
-    found = job.run(lambda head: repository.cherry_pick(head, commit, job.readers, job.resolution))
+    commit, guarded = _commit(session, address)
+    found = job.run(lambda head: repository.cherry_pick(head, commit, job.readers, job.resolution, guarded=guarded))
     return found or _nothing(f"all that {address!r} changed is here already: there is nothing to pick")
 
 
@@ -84,8 +86,10 @@ def revert(session: Session, address: Any, resolution: Resolution) -> str | None
     job = _Job(session, "revert", address, resolution)
     if job.landed is not None:
         return job.landed
-    commit = repository.snapshot(commit_of(session, address))
-    found = job.run(lambda head: repository.revert(head, commit, job.author, job.readers, job.resolution))
+    commit, guarded = _commit(session, address)
+    found = job.run(
+        lambda head: repository.revert(head, commit, job.author, job.readers, job.resolution, guarded=guarded)
+    )
     return found or _nothing(f"nothing of what {address!r} changed is left here: there is nothing to revert")
 
 
@@ -96,8 +100,8 @@ def rebase(session: Session, address: Any, resolution: Resolution) -> str | None
     job = _Job(session, "rebase", address, resolution)
     if job.landed is not None:
         return job.landed
-    onto = repository.snapshot(commit_of(session, address))
-    found = job.run(lambda head: repository.rebase(head, onto, job.readers, job.resolution))
+    onto, guarded = _commit(session, address)
+    found = job.run(lambda head: repository.rebase(head, onto, job.readers, job.resolution, guarded=guarded))
     return found or _nothing(f"this branch is on top of {address!r} already: there is nothing to rebase")
 
 
@@ -150,12 +154,15 @@ class _Job:
             head = self.session.repository.landed(self.session.head.branch, error)
         except StorageError as cause:
             raise error from cause
-        del self.session.doubts[self._name]
         if head is None:
+            del self.session.doubts[self._name]
             return None
         snapshot = self.session.repository.snapshot(error.commit_id)
+        commit = snapshot if snapshot.kind == "commit" else self.session.repository.snapshot(snapshot.parents[0])
+        self.session.repository.check_again(self.session.head.branch, self.session.head.snapshot, commit)
+        del self.session.doubts[self._name]
         self._adopt(head)
-        return snapshot.id if snapshot.kind == "commit" else snapshot.parents[0]
+        return commit.id
 
     def readers(self, *snapshots: Snapshot) -> Rows:
         """Return what reads rows of tensors of these snapshots."""
@@ -170,6 +177,10 @@ class _Job:
                 head = do(session.head)
         except CommitStateUnknownError as error:
             session.doubts[self._name] = error
+            raise
+        except CollectedError:
+            assert session.head.branch is not None
+            self._adopt(session.repository.head(session.head.branch))  # it was taken back to what it was
             raise
         if head is None:
             assert session.head.branch is not None
@@ -204,6 +215,12 @@ class _Job:
             return self._asked[conflict]
 
         return decide
+
+
+def _commit(session: Session, address: Any) -> tuple[Snapshot, bool]:
+    """Return the newest commit at an address, and whether a collector may take it: a branch keeps what it names."""
+    head = session.repository.resolve(address)
+    return session.repository.snapshot(commit_at(session, head)), head.branch is None
 
 
 def _committed(session: Session, theirs: Head, message: str, author: str) -> Snapshot:

@@ -112,7 +112,11 @@ def tag(session: Session, name: str, address: str | None) -> str:
 
 def commit_of(session: Session, address: Any) -> str:
     """Return the id of the newest commit of a branch, tag, commit id or the beginning of one."""
-    head = session.repository.resolve(address)
+    return commit_at(session, session.repository.resolve(address))
+
+
+def commit_at(session: Session, head: Head) -> str:
+    """Return the id of the newest commit of a head."""
     if head.ref.commit is None:
         raise VersionControlError(f"{session.store.url}: branch {head.branch!r} has no commit yet")
     return head.ref.commit

@@ -34,8 +34,8 @@ def check_swept(
     landed sees it; this looks for one that read them before and may be deleting still, and for what one has deleted.
 
     Needed only where the commit may have been out of every ref's reach: restoring a deleted branch, a branch or tag at
-    a commit by its id, checking out or picking from one, pushing onto objects that were there already. An ordinary
-    commit or merge, and a branch or tag at what a branch names, need none of it.
+    a commit by its id, merging or picking from one (`zlake.versions.keeping`), pushing onto objects that were there
+    already. An ordinary commit, and a branch, tag or merge of what a branch names, need none of it.
 
     Costs two listings and a read, unless a collector has marked the commit or is at work.
 

@@ -10,6 +10,7 @@ from zlake.versions import refs, replay
 from zlake.versions.ancestors import merge_bases
 from zlake.versions.conflicts import Resolution
 from zlake.versions.head import Head
+from zlake.versions.keeping import Landed, check_again, keeping
 from zlake.versions.merge import MergeOptions, Readers, merge, merged_changes
 from zlake.versions.objects import Objects
 from zlake.versions.safety import check_writable
@@ -33,29 +34,59 @@ class Joining:
         if target.id not in bases:
             merged_changes(self.objects, self.context, head.snapshot, target, bases, options, readers)
 
-    def merge(self, head: Head, target: Snapshot, options: MergeOptions, readers: Readers) -> Head | None:
+    def merge(
+        self, head: Head, target: Snapshot, options: MergeOptions, readers: Readers, *, guarded: bool = True
+    ) -> Head | None:
         """Durable: merge a commit into a branch; returns and raises as `zlake.versions.merge.merge`."""
         self._check(head)
-        return merge(self.objects, self.context, head, target, options, readers)
+        return merge(self.objects, self.context, head, target, options, readers, self._keeping(target, guarded))
 
-    def cherry_pick(self, head: Head, commit: Snapshot, readers: Readers, resolution: Resolution = None) -> Head | None:
+    def cherry_pick(
+        self,
+        head: Head,
+        commit: Snapshot,
+        readers: Readers,
+        resolution: Resolution = None,
+        *,
+        guarded: bool = True,
+    ) -> Head | None:
         """Durable: make again on a branch what a commit changed; as `zlake.versions.replay.replay`."""
         self._check(head)
         steps = [replay.step_of(self.objects, commit, "cherry-pick")]
-        return replay.replay(self.objects, self.context, head, steps, readers, resolution)
+        landed = self._keeping(commit, guarded)
+        return replay.replay(self.objects, self.context, head, steps, readers, resolution, landed)
 
     def revert(
-        self, head: Head, commit: Snapshot, author: str, readers: Readers, resolution: Resolution = None
+        self,
+        head: Head,
+        commit: Snapshot,
+        author: str,
+        readers: Readers,
+        resolution: Resolution = None,
+        *,
+        guarded: bool = True,
     ) -> Head | None:
         """Durable: undo on a branch what a commit changed; returns and raises as `zlake.versions.replay.replay`."""
         self._check(head)
         steps = [replay.reversed_step(self.objects, commit, author)]
-        return replay.replay(self.objects, self.context, head, steps, readers, resolution)
+        landed = self._keeping(commit, guarded)
+        return replay.replay(self.objects, self.context, head, steps, readers, resolution, landed)
 
-    def rebase(self, head: Head, onto: Snapshot, readers: Readers, resolution: Resolution = None) -> Head | None:
+    def rebase(
+        self, head: Head, onto: Snapshot, readers: Readers, resolution: Resolution = None, *, guarded: bool = True
+    ) -> Head | None:
         """Durable: put a branch on top of a commit; returns and raises as `zlake.versions.replay.rebase_branch`."""
         self._check(head)
-        return replay.rebase_branch(self.objects, self.context, head, onto, readers, resolution)
+        landed = self._keeping(onto, guarded)
+        return replay.rebase_branch(self.objects, self.context, head, onto, readers, resolution, landed)
+
+    def _keeping(self, commit: Snapshot, guarded: bool) -> Landed | None:
+        """Return what looks whether a commit was collected; not ``guarded`` is one that a branch names all the time."""
+        return keeping(self.objects, self.context, commit if guarded else None)
+
+    def check_again(self, branch: str, before: Snapshot, commit: Snapshot) -> None:
+        """Look whether a commit is whole that landed in an earlier call; as `zlake.versions.keeping.check_again`."""
+        check_again(self.objects, self.context, branch, before, commit)
 
     def _check(self, head: Head) -> None:
         """Raise unless a head is a branch that can be written."""

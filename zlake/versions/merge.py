@@ -20,6 +20,7 @@ from zlake.versions.compare import changes_between
 from zlake.versions.conflicts import Conflicts, Resolution, listed
 from zlake.versions.draft import Draft
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
+from zlake.versions.keeping import Landed
 from zlake.versions.objects import Objects
 from zlake.versions.protocol import Proposal, publish
 from zlake.versions.rebase import carry
@@ -58,7 +59,13 @@ class MergeOptions:
 
 
 def merge(
-    objects: Objects, context: Context, head: Head, target: Snapshot, options: MergeOptions, readers: Readers
+    objects: Objects,
+    context: Context,
+    head: Head,
+    target: Snapshot,
+    options: MergeOptions,
+    readers: Readers,
+    landed: Landed | None = None,
 ) -> Head | None:
     """Bring what a commit and its ancestors changed to a branch; computed anew if the branch moves meanwhile.
 
@@ -74,6 +81,8 @@ def merge(
         How.
     readers
         Reads rows of the snapshots it is given.
+    landed
+        As of `zlake.versions.protocol.publish`.
 
     Returns
     -------
@@ -97,7 +106,7 @@ def merge(
         return _build(objects, context, head, target, options, readers, draft)
 
     try:
-        return publish(objects, context, head, NO_CHANGES, build, lambda *_: NO_CHANGES)
+        return publish(objects, context, head, NO_CHANGES, build, lambda *_: NO_CHANGES, landed)
     except NothingToDoError:
         return None
 

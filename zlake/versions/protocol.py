@@ -27,6 +27,7 @@ from zlake.versions import refs
 from zlake.versions.changes import Changes, RowReader
 from zlake.versions.draft import Draft
 from zlake.versions.head import Head
+from zlake.versions.keeping import Landed
 from zlake.versions.objects import Objects
 from zlake.versions.read_head import read_head
 from zlake.versions.rebase import rebase
@@ -54,7 +55,15 @@ def rebasing(objects: Objects, reader: RowReader | None) -> Follow:
     return lambda head, changes, theirs: rebase(head.snapshot, changes, theirs.snapshot, objects, reader)
 
 
-def publish(objects: Objects, context: Context, head: Head, changes: Changes, build: Build, follow: Follow) -> Head:
+def publish(
+    objects: Objects,
+    context: Context,
+    head: Head,
+    changes: Changes,
+    build: Build,
+    follow: Follow,
+    landed: Landed | None = None,
+) -> Head:
     """Bring a branch from ``head`` to a new snapshot, by following what others have published in between.
 
     Parameters
@@ -72,6 +81,8 @@ def publish(objects: Objects, context: Context, head: Head, changes: Changes, bu
     follow
         What to do when the swap was lost: returns the changes against what the branch is now, from what it was, the
         changes against that, and what it is.
+    landed
+        Is told when the swap landed; see `zlake.versions.keeping`.
 
     Returns
     -------
@@ -91,35 +102,33 @@ def publish(objects: Objects, context: Context, head: Head, changes: Changes, bu
     CommitError
         If the branch changed faster than we could follow.
     """
-    assert head.branch is not None
-    store = objects.store
-    # Swaps that were not answered and had not landed when we looked: they may, as long as the branch stays as it was.
-    offered: list[Proposal] = []
+    branch, store, proposal = head.branch, objects.store, None
+    assert branch is not None
     for attempt in range(ATTEMPTS):
         started = context.monotonic()
-        draft = Draft(objects, context)
-        proposal = build(head, changes, draft)
-        write_pages(store, draft)
-        if not proposal.stored:
-            write_snapshot(store, proposal.snapshot)
+        if proposal is None:
+            draft = Draft(objects, context)
+            proposal = build(head, changes, draft)
+            write_pages(store, draft)
+            if not proposal.stored:
+                write_snapshot(store, proposal.snapshot)
         outcome = swap(store, head, proposal)
         if isinstance(outcome, Written):
             objects.remember("snapshot", proposal.snapshot.id, proposal.snapshot)
-            return Head(head.branch, proposal.ref, outcome.generation, proposal.snapshot)
-        theirs = read_head(objects, head.branch, outcome)
-        offered.append(proposal)
-        for late in offered:
-            if refs.landed(late.ref.write_id, late.ref.sequence, theirs.ref):
-                generation = theirs.generation if theirs.ref == late.ref else head.generation
-                return Head(head.branch, late.ref, generation, late.snapshot)
-        if theirs.generation != head.generation:
-            offered.clear()
-        check_still_ours(store, head, theirs)
-        changes = follow(head, changes, theirs)
-        head = theirs
+            after = Head(branch, proposal.ref, outcome.generation, proposal.snapshot)
+            if landed is not None:
+                landed(head, after)
+            return after
+        # A swap that was not answered may land as long as the branch stays as it was: the same one is sent again then,
+        # so that there is never more than one of ours that can land.
+        if outcome.generation != head.generation:
+            theirs = read_head(objects, branch, outcome)
+            check_still_ours(store, head, theirs)
+            changes = follow(head, changes, theirs)
+            head, proposal = theirs, None
         _wait(context, attempt, context.monotonic() - started)
     raise CommitError(
-        f"{store.url}: branch {head.branch!r} was changed by others {ATTEMPTS} times while this write was under way; "
+        f"{store.url}: branch {branch!r} was changed by others {ATTEMPTS} times while this write was under way; "
         "nothing was lost, try again"
     )
 

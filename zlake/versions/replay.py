@@ -17,6 +17,7 @@ from zlake.versions.compare import changes_between
 from zlake.versions.conflicts import Conflicts, Resolution
 from zlake.versions.draft import Draft
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
+from zlake.versions.keeping import Landed
 from zlake.versions.merge import NothingToDoError, Readers, check
 from zlake.versions.objects import Objects
 from zlake.versions.protocol import Build, Proposal, publish, write_pages, write_snapshot
@@ -136,6 +137,7 @@ def replay(
     steps: Sequence[Step],
     readers: Readers,
     resolution: Resolution = None,
+    landed: Landed | None = None,
 ) -> Head | None:
     """Make commits again on a branch; what is staged on it stays staged, on top of them.
 
@@ -157,11 +159,17 @@ def replay(
         start = EMPTY_SNAPSHOT if commit is None else objects.snapshot(commit)
         return _Replay(objects, context, head, readers, resolution).run(start, steps)
 
-    return _publish(objects, context, head, build)
+    return _publish(objects, context, head, build, landed)
 
 
 def rebase_branch(
-    objects: Objects, context: Context, head: Head, onto: Snapshot, readers: Readers, resolution: Resolution = None
+    objects: Objects,
+    context: Context,
+    head: Head,
+    onto: Snapshot,
+    readers: Readers,
+    resolution: Resolution = None,
+    landed: Landed | None = None,
 ) -> Head | None:
     """Make the commits of a branch that ``onto`` does not contain again on top of it, one by one; swap the branch once.
 
@@ -194,12 +202,12 @@ def rebase_branch(
             )
         return _Replay(objects, context, head, readers, resolution).run(onto, _steps(objects, head.snapshot, onto))
 
-    return _publish(objects, context, head, build)
+    return _publish(objects, context, head, build, landed)
 
 
-def _publish(objects: Objects, context: Context, head: Head, build: Build) -> Head | None:
+def _publish(objects: Objects, context: Context, head: Head, build: Build, landed: Landed | None) -> Head | None:
     try:
-        return publish(objects, context, head, NO_CHANGES, build, lambda *_: NO_CHANGES)
+        return publish(objects, context, head, NO_CHANGES, build, lambda *_: NO_CHANGES, landed)
     except NothingToDoError:
         return None
 
