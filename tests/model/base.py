@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from zlake.session.opening import create_session, open_session
 from zlake.storage.store import Store
 
 _numbers = count()
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 KINDS: dict[str, dict[str, Any]] = {
     "number": {"dtype": "int64"},
     "ragged": {"dtype": "uint64"},
@@ -36,6 +38,14 @@ VERIFY_EVERY = 10
 """Steps between two verifications of everything that refs reach; what is new is looked at after each step."""
 
 
+def equal_samples(kind: str, sample: Any, value: int | None) -> bool:
+    """Whether a sample, as zlake reads it, is what the model says; None if there is none."""
+    if sample is None or value is None:
+        return sample is None and value is None
+    found: bool = np.ravel(sample).tolist() == np.ravel(SAMPLES[kind](value)).tolist()
+    return found
+
+
 class Machine(RuleBasedStateMachine):
     """Two writers, `ds` and `writers`, on one dataset."""
 
@@ -44,8 +54,16 @@ class Machine(RuleBasedStateMachine):
     def start(self) -> None:
         self.clock = Clock()
         naps = Naps()
+        ids = Random(0)
         self.context = replace(
-            zlake.Context(), clock=self.clock, monotonic=naps.monotonic, sleep=naps.sleep, durable=False, threads=2
+            zlake.Context(),
+            clock=self.clock,
+            monotonic=naps.monotonic,
+            sleep=naps.sleep,
+            durable=False,
+            threads=2,
+            new_id=lambda: "".join(ids.choices(_ALPHABET, k=25)) + "a",
+            new_sample_ids=lambda: ids.getrandbits(63),
         )
         self.store = self.make_store()
         first = zlake.Dataset(create_session(self.store, self.context, overwrite=False))
@@ -189,6 +207,9 @@ class Machine(RuleBasedStateMachine):
         assert ds.commit_id == branch.commit
         assert ds.has_head_changes == (branch.staged is not None)
         assert [entry["commit"] for entry in ds.commits] == self.world.log(branch.commit)
+        if branch.commit is not None:
+            parents = ds.get_commit_details(branch.commit)["parents"]
+            assert tuple(parents) == self.world.commits[branch.commit].parents
 
     @invariant()
     def holds(self) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-from tests.model.versions import VersionRules
+from tests.model.merging import MergeRules
 from tests.scale import SCALE, times
 
 
-class History(VersionRules):
+class History(MergeRules):
     """Everything that two writers can do to a dataset in memory."""
 
 

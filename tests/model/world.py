@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.model.state import Edit, Key, Outcome, State, carry
+from tests.model.threeway import bring
 from zlake.errors import BranchDeletedError, StaleSessionError
 
 EMPTY = State()
@@ -18,6 +20,8 @@ class Commit:
     id: str
     parents: tuple[str, ...]
     state: State
+    generation: int
+    time: float
 
 
 @dataclass
@@ -38,7 +42,8 @@ class Branch:
 class World:
     """A dataset with all its versions."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self.clock = clock
         self.branches: dict[str, Branch] = {"main": Branch()}
         self.commits: dict[str, Commit] = {}
         self.tags: dict[str, str] = {}
@@ -95,10 +100,38 @@ class World:
         """Let a new commit follow the newest one of a branch."""
         branch = self.branches[name]
         first = () if branch.commit is None else (branch.commit,)
-        assert commit not in self.commits
-        self.commits[commit] = Commit(commit, (*first, *more_parents), state)
+        self.record(commit, state, *first, *more_parents)
         branch.commit, branch.staged = commit, None
         branch.sequence += 1
+
+    def record(self, commit: str, state: State, *parents: str) -> None:
+        """Note that there is a commit."""
+        assert commit not in self.commits
+        generation = 1 + max((self.commits[parent].generation for parent in parents), default=0)
+        self.commits[commit] = Commit(commit, parents, state, generation, self.clock())
+
+    def state_of(self, commit: str | None) -> State:
+        return EMPTY if commit is None else self.commits[commit].state
+
+    def before(self, commit: str) -> State:
+        """Return the state that a commit follows first."""
+        parents = self.commits[commit].parents
+        return self.state_of(parents[0] if parents else None)
+
+    def best(self, commits: set[str]) -> list[str]:
+        """Return commits in the order in which they are chosen as a merge base."""
+        found = [self.commits[each] for each in commits]
+        return [each.id for each in sorted(found, key=lambda each: (-each.generation, -each.time, each.id))]
+
+    def meeting(self, a: str | None, b: str | None) -> State:
+        """Return the state from which a merge of two commits starts: what their merge bases make merged."""
+        bases = self.best(self.bases(a, b))
+        state = self.state_of(bases[0] if bases else None)
+        for other in bases[1:]:
+            first = self.best(self.bases(bases[0], other))
+            start = self.state_of(first[0] if first else None)
+            state = bring(start, self.state_of(other), state, lambda _: "ours").state
+        return state
 
 
 @dataclass
