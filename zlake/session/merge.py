@@ -151,7 +151,7 @@ class _Job:
         if error is None or self.session.head.branch is None:
             return None
         try:
-            head = self.session.repository.landed(self.session.head.branch, error)
+            head = self.session.repository.settle(self.session.head.branch, error)
         except StorageError as cause:
             raise error from cause
         if head is None:

@@ -48,7 +48,7 @@ def once(
 
 def landed(session: Session, name: str) -> Callable[[CommitStateUnknownError], Head | None]:
     """Return what finds out whether a swap of a branch landed."""
-    return lambda error: session.repository.landed(name, error)
+    return lambda error: session.repository.settle(name, error)
 
 
 def _tag_landed(session: Session, name: str) -> Callable[[CommitStateUnknownError], bool | None]:

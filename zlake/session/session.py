@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -152,8 +152,12 @@ class Session:
     def refresh(self, discard: bool = False) -> None:
         """Read the branch again and see what others flushed.
 
-        Unflushed changes of this session are flushed first, or forgotten with ``discard``.
+        Unflushed changes of this session are flushed first, or forgotten with ``discard``. If nobody could tell how the
+        last write ended, what is seen now is how: it does not land later.
         """
+        if self._unsure is not None and self.head.branch is not None:
+            with suppress(CommitStateUnknownError):  # so much has happened since that it can only be looked at
+                self.repository.settle(self.head.branch, self._unsure)
         if discard:
             self.adopt(self.head)
         elif self.changed:
@@ -419,7 +423,7 @@ class Session:
             raise
 
     def recover(self) -> str | None:
-        """Find out whether the last write landed, if its outcome is unknown, before anything else is changed.
+        """Settle whether the last write landed, if its outcome is unknown, before anything else is changed.
 
         If it did the session goes on from there, and nothing of it is written again.
 
@@ -439,7 +443,7 @@ class Session:
         from zlake.session import align  # which needs the class
 
         try:
-            head = self.repository.landed(self.head.branch, error)
+            head = self.repository.settle(self.head.branch, error)
         except StorageError as cause:
             raise error from cause
         if head is None:

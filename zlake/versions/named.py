@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zlake.context import Context
+from zlake.errors import CommitStateUnknownError
 from zlake.format.documents import CommitBrief, Ref, Snapshot, Tag
 from zlake.storage.store import Store
-from zlake.versions import addresses, ancestors, branching, refs, resetting, tags
+from zlake.versions import addresses, ancestors, branching, refs, resetting, settling, tags
 from zlake.versions.head import Head
 from zlake.versions.objects import Objects
 from zlake.versions.read_head import MAIN
@@ -69,6 +70,10 @@ class Named:
         """Durable: drop what is staged on a branch; raises as `zlake.versions.resetting.reset`."""
         self.check_safe()
         return resetting.reset(self.objects, self.context, head, force=force)
+
+    def settle(self, branch: str, error: CommitStateUnknownError) -> Head | None:
+        """Find out for good how a write of a branch ended of which nobody knew; as `zlake.versions.settling.settle`."""
+        return settling.settle(self.objects, self.context, branch, error)
 
     def tags(self) -> dict[str, str]:
         """Return the commit ids of all tags by name: one listing, and one read for each."""

@@ -133,8 +133,8 @@ def unknown(store: Store, branch: str, ref: Ref) -> CommitStateUnknownError:
     what = "its deletion" if ref.deleted else named or "its beginning"
     return CommitStateUnknownError(
         f"{store.url}: it is not known whether branch {branch!r} was brought to {what}: the storage "
-        "gave no answer. Call refresh(), or load the dataset again, and see whether the change is there before you "
-        "repeat it",
+        "gave no answer, and the change may still come. Call refresh(), which settles it, and see whether the change "
+        "is there before you repeat it",
         named,
         ref.write_id,
         ref.sequence,
