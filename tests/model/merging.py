@@ -99,7 +99,7 @@ class MergeRules(VersionRules):
     def join(self, who: int, what: str, pick: int, how: str | None, flags: int) -> None:
         writer = self.writers[who]
         changes = writer.edit.changes
-        if changes is None or (changes and (writer.branch is None or writer.carried(self.world).may)):
+        if changes is None or (changes and writer.branch is None):
             self.flush(who)
             return
         judge = Judge(how, pick >> 4, self.model_id)

@@ -140,7 +140,7 @@ class RowRules(Machine):
         at = sorted({row % len(table.rows) for row in rows})
         ids = list(table.rows)
         values = {ids[i]: table.rows[ids[i]] + TWIN if not twin else self.fresh() for i in at}
-        self.writers[who].update(key, values, self.fresh())
+        self.writers[who].update(key, values)
         samples = [SAMPLES[table.kind](value) for value in values.values()]
         tensor = self.ds[who][table.name]
         if len(at) == 1:
@@ -157,7 +157,7 @@ class RowRules(Machine):
         at = sorted({row % longest for row in rows})
         for key, table in writer.work.tables.items():
             ids = list(table.rows)
-            writer.remove(key, {ids[i] for i in at if i < len(ids)}, self.fresh())
+            writer.remove(key, {ids[i] for i in at if i < len(ids)})
         self.change(who, lambda: self.ds[who].pop(at))
 
     def pop_one(self, who: int, pick: int, row: int) -> None:
@@ -166,7 +166,7 @@ class RowRules(Machine):
             return
         key, table = found
         at = row % len(table.rows)
-        self.writers[who].remove(key, {list(table.rows)[at]}, self.fresh())
+        self.writers[who].remove(key, {list(table.rows)[at]})
         self.change(who, lambda: self.ds[who][table.name].pop(at))
 
     def clear(self, who: int, pick: int, sure: int) -> None:
@@ -174,7 +174,7 @@ class RowRules(Machine):
         if found is None or not found[1].rows or sure:
             return
         key, table = found
-        self.writers[who].remove(key, set(table.rows), self.fresh())
+        self.writers[who].remove(key, set(table.rows))
         self.change(who, lambda: self.ds[who][table.name].clear())
 
     # ------------------------------------------------------------ info

@@ -24,8 +24,6 @@ class Table:
     kind: str
     rows: dict[int, int] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
-    stamp: int = 0
-    """Changes whenever rows are written or moved, also where in the end they are the same."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +79,10 @@ class Edit:
 
 @dataclass
 class Outcome:
-    """The state after a merge; what must be reported as a conflict, and what may be."""
+    """The state after a merge, and what must be reported as a conflict."""
 
     state: State
     must: list[Conflict] = field(default_factory=list)
-    may: list[Conflict] = field(default_factory=list)
 
 
 _MISSING = object()
@@ -143,12 +140,8 @@ class _Carry:
     def _deleted(self, key: Key, was: Table, their: Table | None, tables: dict[Key, Table]) -> None:
         if their is None:
             return
-        if list(their.rows.items()) != list(was.rows.items()):
-            if self.conflict(was.name, None) == "theirs":
-                return
-        elif their.stamp != was.stamp:
-            self.out.may.append((was.name, None))
-        del tables[key]
+        if their.rows == was.rows or self.conflict(was.name, None) == "edit":
+            del tables[key]
 
     def _table(self, key: Key, was: Table, ours: Table, their: Table) -> Table:
         name = their.name
@@ -169,8 +162,7 @@ class _Carry:
                 elif rows[sample_id] in (before, wanted) or self.conflict(was.name, sample_id) == "edit":
                     rows[sample_id] = wanted
         rows.update((i, value) for i, value in ours.rows.items() if i not in was.rows and i not in rows)
-        stamp = their.stamp if ours.stamp == was.stamp else max(ours.stamp, their.stamp) + 1
-        return Table(name, their.kind, rows, self._info(was.name, was.info, ours.info, their.info), stamp)
+        return Table(name, their.kind, rows, self._info(was.name, was.info, ours.info, their.info))
 
     def _info(self, name: str, was: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
         merged = dict(theirs)

@@ -148,7 +148,7 @@ class _Bring:
             self.named.append(key)
         info = self.info(was.name or ours.name, was.info, ours.info, theirs.info)
         rows = self.rows(was.name or ours.name, was.rows, ours.rows, theirs.rows)
-        self.tables[key] = replace(ours, name=name, info=info, rows=rows, stamp=ours.stamp + (rows != ours.rows))
+        self.tables[key] = replace(ours, name=name, info=info, rows=rows)
 
     def rows(self, name: str, was: dict[int, int], ours: dict[int, int], theirs: dict[int, int]) -> dict[int, int]:
         made, back = dict(ours), {}
@@ -218,5 +218,4 @@ class _Bring:
             onto,
             rows={**onto.rows, **theirs.rows},
             info={**theirs.info, **onto.info},
-            stamp=onto.stamp + bool(theirs.rows),
         )

@@ -205,19 +205,19 @@ class Writer:
 
     def append(self, key: Key, rows: dict[int, int]) -> None:
         table = self.work.tables[key]
-        self.work = self.work.with_table(key, rows={**table.rows, **rows}, stamp=max(rows, default=table.stamp))
+        self.work = self.work.with_table(key, rows={**table.rows, **rows})
 
-    def update(self, key: Key, values: dict[int, int], stamp: int) -> None:
+    def update(self, key: Key, values: dict[int, int]) -> None:
         table = self.work.tables[key]
-        self.work = self.work.with_table(key, rows={**table.rows, **values}, stamp=stamp)
+        self.work = self.work.with_table(key, rows={**table.rows, **values})
         before = self.base.tables.get(key)
         self.touched |= {(key, i) for i in values if before is not None and i in before.rows}
 
-    def remove(self, key: Key, ids: set[int], stamp: int) -> None:
+    def remove(self, key: Key, ids: set[int]) -> None:
         table = self.work.tables[key]
         if ids:
             kept = {i: value for i, value in table.rows.items() if i not in ids}
-            self.work = self.work.with_table(key, rows=kept, stamp=stamp)
+            self.work = self.work.with_table(key, rows=kept)
             self.touched -= {(key, i) for i in ids}
 
     def set_schema(self, key: Key, **changes: Any) -> None:

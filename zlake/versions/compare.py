@@ -231,6 +231,11 @@ class Comparison:
             updated[asked] = ~self._reader.equal(key, rows.segments, mine, rows.segments, other)
         return updated.nonzero()[0]
 
+    def rows_differ(self, key: str) -> bool:
+        """Whether a tensor has rows that are removed, added or updated."""
+        rows = self.rows(key)
+        return bool(len(rows.gone) or len(rows.new) or len(self.updated(key)))
+
     def row_changes(self, key: str) -> RowChanges:
         """Return what makes the rows of a tensor in the first state into those of the second.
 

@@ -12,7 +12,7 @@ from zlake.extents import edit
 from zlake.format.documents import ExtentTable, Info, Snapshot, TensorState
 from zlake.types import IntArray
 from zlake.versions.changes import Changes, RowChanges, RowReader
-from zlake.versions.compare import schema
+from zlake.versions.compare import Comparison, schema
 from zlake.versions.conflicts import Conflict, Conflicts, conflict_error
 from zlake.versions.extent_store import load_extents
 from zlake.versions.force import copied, joined
@@ -149,6 +149,7 @@ class _Rebase:
             if base is not None:
                 self._gone(key, base)
             return
+        created = base is None
         if base is None:
             if not self.foreign:  # created by us, and landed though we did not learn it
                 if key in self.rows:
@@ -158,7 +159,7 @@ class _Rebase:
         if self._renamed_twice(key, base, onto):
             return
         if key in self.tensors:
-            self.tensors[key] = merge_schema(self.conflicts, base, self.tensors[key], onto)
+            self.tensors[key] = merge_schema(self.conflicts, base, self.tensors[key], onto, created=created)
         names, numbers = self._class_names(key, base, onto)
         if key in self.infos:
             self.infos[key] = merge_info(
@@ -240,7 +241,7 @@ class _Rebase:
             base, onto = self.base_tensors.get(key), self.onto_tensors.get(key)
             if onto is None:
                 continue  # gone on both sides
-            if base is not None and (base.length, base.extents) != (onto.length, onto.extents):
+            if base is not None and self._rows_differ(base, onto):
                 conflict = Conflict(base.name, None, "tensor deleted", key)
                 if not self.foreign:
                     self.conflicts.add(conflict)
@@ -249,14 +250,20 @@ class _Rebase:
             kept.append(key)
         self.deleted = kept
 
+    def _rows_differ(self, base: TensorState, onto: TensorState) -> bool:
+        """Whether a tensor holds other samples than in the base; rows that no more than moved are the same."""
+        if base.length != onto.length or base.extents == onto.extents or self.reader is None:
+            return base.extents != onto.extents
+        return Comparison(self.base, self.onto, self.objects, self.reader).rows_differ(base.key)
+
     # ------------------------------------------------------------ names
 
     def _names(self, groups: tuple[str, ...]) -> None:
         """Find names that both sides gave to different tensors or groups."""
         names: dict[str, str] = {}
         for key, state in self.onto_tensors.items():
-            if key not in self.deleted:
-                names[self.tensors.get(key, state).name] = key
+            if key not in self.deleted and self.tensors.get(key, state).name == state.name:
+                names[state.name] = key  # those that get another name come after all that keep theirs
         for key, state in list(self.tensors.items()):
             other = names.setdefault(state.name, key)
             if other != key:

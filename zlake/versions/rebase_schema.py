@@ -16,14 +16,24 @@ from zlake.versions.objects import Objects
 SAMPLE_FIELDS: Final = ("htype", "dtype", "ndim", "sequence", "sample_compression", "chunk_compression")
 """Fields that say how samples are stored: where both sides set one differently, their rows do not fit together."""
 
+_LEARNED: Final = ("dtype", "ndim")
+"""Fields that the first sample sets."""
+
 _MISSING: Final = object()
 
 
-def merge_schema(conflicts: Conflicts, base: TensorState, mine: TensorState, onto: TensorState) -> TensorState:
-    """Return the tensor ``onto`` with what ``mine`` changed against ``base``, field by field."""
+def merge_schema(
+    conflicts: Conflicts, base: TensorState, mine: TensorState, onto: TensorState, *, created: bool = False
+) -> TensorState:
+    """Return the tensor ``onto`` with what ``mine`` changed against ``base``, field by field.
+
+    With ``created`` there was no such tensor before: then nobody knows which side has changed a field that differs.
+    """
     merged: dict[str, Any] = {}
     for name in SCHEMA_FIELDS:
         was, ours, other = getattr(base, name), getattr(mine, name), getattr(onto, name)
+        if created and name not in _LEARNED:
+            was = _MISSING
         if ours in (was, other):
             merged[name] = other
         elif other == was:

@@ -1,0 +1,72 @@
+"""Names that both sides gave to tensors."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import numpy as np
+import pytest
+
+import zlake
+from zlake.errors import MergeConflictError
+
+_places = count()
+
+
+def new(*names: str) -> zlake.Dataset:
+    ds = zlake.empty(f"mem://merge-names-{next(_places)}")
+    for number, name in enumerate(names):
+        ds.create_tensor(name, dtype="int64")
+        ds[name].append(np.int64(number))
+    ds.commit("base")
+    return ds
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("verb", ["merge", "rebase"])
+def test_two_tensors_are_given_one_name(ours: str, theirs: str, verb: str) -> None:
+    ds = new("a", "b")
+    ds.checkout("other", create=True)
+    ds.rename_tensor(theirs, "c")
+    ds.commit()
+    ds.checkout("main")
+    ds.rename_tensor(ours, "c")
+    ds.commit()
+    call = {"merge": lambda how: ds.merge("other", how), "rebase": lambda how: ds.rebase("other", how)}[verb]
+    with pytest.raises(MergeConflictError, match="'c': name") as error:
+        call(None)
+    assert [(each.tensor, each.kind) for each in error.value.conflicts] == [("c", "name")]
+    call("theirs")
+    mine, other = (theirs, ours) if verb == "merge" else (ours, theirs)
+    assert list(ds.tensors) == ["c"], f"{other} gave way"
+    assert ds.c.numpy().item() == "ab".index(mine)
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_ours_keeps_its_name(order: tuple[str, str]) -> None:
+    ours, theirs = order
+    ds = new("a", "b")
+    ds.checkout("other", create=True)
+    ds.rename_tensor(theirs, "c")
+    ds.commit()
+    ds.checkout("main")
+    ds.rename_tensor(ours, "c")
+    ds.commit()
+    ds.merge("other", "ours")
+    assert sorted(ds.tensors) == sorted(["c", theirs])
+    assert ds.c.numpy().item() == "ab".index(ours)
+
+
+def test_a_tensor_that_was_renamed_since_keeps_its_name_unless_told_otherwise() -> None:
+    ds = new("a")
+    first = ds.commit_id
+    assert first is not None
+    ds.rename_tensor("a", "z")
+    ds.commit()
+    with pytest.raises(MergeConflictError) as error:
+        ds.cherry_pick(first)
+    assert [(each.tensor, each.kind) for each in error.value.conflicts] == [("z", "name")]
+    assert ds.cherry_pick(first, "ours") is None
+    assert list(ds.tensors) == ["z"]
+    assert ds.cherry_pick(first, "theirs") is not None
+    assert list(ds.tensors) == ["a"]
