@@ -331,6 +331,58 @@ MERGES = {
     "rebase_staged": idempotent(apart, lambda ds: ds.rebase("side")),
 }
 
+def in_pieces(ds: zlake.Dataset) -> None:
+    """Tensors of several layouts in many small pieces, all of it committed."""
+    ds.create_tensor("x", dtype="int32")
+    ds.create_tensor("text", htype="text")
+    ds.create_tensor("steps", htype="sequence[generic]", dtype="float64")
+    ds.create_tensor("whole", dtype="int16")
+    ds.whole.extend(np.arange(5, dtype=np.int16))
+    for i in range(5):
+        with ds:
+            ds.x.append(np.full(2, i, np.int32))
+            ds.text.append(f"text {i}")
+            ds.steps.append([np.ones(j) for j in range(i % 3 + 1)])
+    ds.x[3] = np.full(2, 30, np.int32)
+    ds.x.pop(1)
+    ds.commit("in pieces")
+
+
+def in_pieces_and_staged(ds: zlake.Dataset) -> None:
+    in_pieces(ds)
+    ds.text[0] = "another text"
+    ds.x.append(np.full(2, 40, np.int32))
+
+
+def never_committed(ds: zlake.Dataset) -> None:
+    single_rows(7, ds)
+
+
+def many_commits_in_pieces(ds: zlake.Dataset) -> None:
+    """As many commits as one document names: the next one writes a page of history, the one on top of it another."""
+    single_rows(7, ds)
+    for i in range(16):
+        ds.commit(f"commit {i}", allow_empty=True)
+    ds.x[3] = 30
+
+
+def others_change_pieces(ds: zlake.Dataset) -> None:
+    ds.x.append(np.full(2, 50, np.int32))
+    ds.x[0] = np.full(2, 51, np.int32)
+    ds.x.pop(1)
+    ds.delete_tensor("text")
+
+
+OPTIMIZE = {
+    "optimize": idempotent(in_pieces, lambda ds: ds.optimize()),
+    "optimize_staged": idempotent(in_pieces_and_staged, lambda ds: ds.optimize()),
+    "optimize_never_committed": idempotent(never_committed, lambda ds: ds.optimize(), unseen=True),
+    "optimize_with_history_page": idempotent(many_commits_in_pieces, lambda ds: ds.optimize()),
+    "optimize_one": idempotent(few_rows, lambda ds: ds.optimize("x")),
+    "optimize_behind_others": idempotent(in_pieces, lambda ds: ds.optimize(), behind=others_change_pieces),
+    "rechunk": idempotent(committed, lambda ds: ds.rechunk(progressbar=False)),
+}
+
 ON_BRANCHES = {
     "branch": idempotent(few_rows, make_branch, parts=(lambda ds: ds.commit("Auto commit before checkout to new"),)),
     "branch_clean": idempotent(committed, make_branch),
@@ -396,6 +448,7 @@ SCENARIOS = {
     ),
     **ON_BRANCHES,
     **MERGES,
+    **OPTIMIZE,
     "commit_with_history_page": Scenario(many_commits, lambda ds: ds.commit("the 18th", allow_empty=True)),
     "append_behind_others": Scenario(few_rows, append, behind=others_append),
     "update_behind_others": Scenario(few_rows, update_several, behind=others_append),

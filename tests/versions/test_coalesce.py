@@ -54,3 +54,14 @@ def test_any_mixture(appends: list[int]) -> None:
     assert sum(sizes) == rows
     assert len(sizes) <= 4 * (rows + 1).bit_length()
     assert written <= rows * (1 + (rows + 1).bit_length() / 2)
+
+
+def test_tiles_are_left_where_they_are() -> None:
+    big = SegmentTensor(
+        segment="a" * 26, layout="dense", rows=1, elements=1, inner=(1, 5, 5), shape=(10, 5), bytes=50_000
+    )
+    small = [entry(1, 100)] * 3
+    extents = ExtentMap.from_runs((i, 0, 1) for i in range(4))
+    assert choose([*small, big], extents, 1, 100) == 0
+    assert choose([big, *small], extents, 1, 100) == 3
+    assert choose([entry(1, 100), *small], extents, 1, 100) == 4

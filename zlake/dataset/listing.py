@@ -31,6 +31,17 @@ def selected(session: Session, group: str, names: tuple[str, ...] | None) -> lis
     return [column for column in session.columns.values() if column.name.startswith(group)]
 
 
+def chosen(session: Session, group: str, tensors: str | Iterable[str] | None) -> list[str]:
+    """Return the full names of the tensors that are given by names of tensors and groups, each once; all for None."""
+    if tensors is None:
+        return [column.name for column in selected(session, group, None)]
+    names = [tensors] if isinstance(tensors, str) or not isinstance(tensors, Iterable) else list(tensors)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"tensors are given by name, not as {name!r:.100}")
+    return list(dict.fromkeys(column.name for name in names for column in below(session, group + name)))
+
+
 def groups(session: Session, group: str) -> list[str]:
     """Return the names of the groups directly below a group."""
     inside = [name[len(group) :] for name in session.groups if name.startswith(group)]

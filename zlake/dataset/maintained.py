@@ -9,7 +9,9 @@ from typing import Any
 from zlake.dataset import copying, listing
 from zlake.dataset.structure import Structure
 from zlake.session import gc as collecting
+from zlake.session import optimize as optimizing
 from zlake.session import verify as verifying
+from zlake.session.optimize import OptimizeReport
 
 
 class Maintained(Structure):
@@ -65,6 +67,84 @@ class Maintained(Structure):
         """
         self._whole("gc")
         return collecting.collect(self._session, grace, dry_run)
+
+    def optimize(
+        self,
+        tensors: str | Iterable[str] | None = None,
+        *,
+        message: str | None = None,
+        num_workers: int = 0,
+        progressbar: bool = False,
+    ) -> OptimizeReport:
+        """Bring samples that lie in many small pieces together, so that they are read with few requests.
+
+        After many small appends, updates and deletions a tensor lies in many small runs. Where it pays they are
+        written anew, into segments of many megabytes; runs that are long already stay where they are, and a second call
+        finds nothing to do. Segments of which less than half is still in use are written anew too.
+
+        No sample changes, and each keeps its id. It is recorded as a commit whose diff is empty; what is staged stays
+        staged, on top of it. Others may write meanwhile: nothing of theirs is lost, and what they have updated or
+        deleted stays so. Older versions keep the old segments, until `gc` finds that no version needs them.
+
+        Parameters
+        ----------
+        tensors
+            Names of tensors or groups; all tensors by default, hidden ones too.
+        message
+            Of the commit.
+        num_workers
+            Threads that write segments while others are read: each takes as much memory as a flush. With 0 one
+            segment is written after the other.
+        progressbar
+            Show progress, if it takes more than a second.
+
+        Returns
+        -------
+        OptimizeReport
+            How many segments and extents there were and are, bytes written and the commit; false if there was nothing
+            to do. Print it.
+
+        Raises
+        ------
+        TensorDoesNotExistError
+            If there is no tensor or group of a name.
+        ReadOnlyModeError
+            If the dataset is open read-only.
+        InvalidOperationError
+            If a past version is open, this is a view, or ``num_workers`` is negative.
+        CommitStateUnknownError
+            If the storage stopped answering at the last step; the call can be made again.
+        """
+        self._whole("optimize")
+        names = listing.chosen(self._session, self._group, tensors)
+        return optimizing.optimize(self._session, names, False, message, num_workers, "threaded", progressbar)
+
+    def rechunk(
+        self,
+        tensors: str | Iterable[str] | None = None,
+        num_workers: int = 0,
+        scheduler: str = "threaded",
+        progressbar: bool = True,
+    ) -> OptimizeReport:
+        """Write all samples of tensors anew, in row order and with the tensors' present settings.
+
+        As `optimize`, but whether it pays or not.
+
+        Parameters
+        ----------
+        tensors, num_workers, progressbar
+            As for `optimize`.
+        scheduler
+            ``"threaded"``, or another one that Deep Lake knows; the work is done by threads in any case.
+
+        Returns
+        -------
+        OptimizeReport
+            As of `optimize`, which says too what is raised.
+        """
+        self._whole("rechunk")
+        names = listing.chosen(self._session, self._group, tensors)
+        return optimizing.optimize(self._session, names, True, None, num_workers, scheduler, progressbar)
 
     def copy(self, dest: Any, tensors: Iterable[str] | None = None, overwrite: bool = False, **options: Any) -> Any:
         """Copy this version, or this view of it, to a dataset of its own, without history. See `zlake.copy`."""

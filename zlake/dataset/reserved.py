@@ -7,7 +7,7 @@ LATER = frozenset(
         *("add_creds_key", "allow_delete", "clear_cache", "dataloader", "delete"),
         *("delete_view", "export", "filter", "fix_vc"),
         *("get_creds_keys", "get_view", "get_views", "load_view", "max_view", "min_view"),
-        *("no_view_dataset", "optimize", "populate_creds", "query", "random_split", "rechunk"),
+        *("no_view_dataset", "populate_creds", "query", "random_split"),
         *("rename", "sample_by", "save_view", "tensorflow", "update_creds_key", "visualize"),
     )
 )

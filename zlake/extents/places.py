@@ -1,4 +1,4 @@
-"""Where the rows of one extent map are in another one, told by their places: segment, and row in it."""
+"""What two extent maps have to do with each other, told by places: segment, and row in it."""
 
 from __future__ import annotations
 
@@ -87,6 +87,62 @@ def subtract(a: ExtentMap, b: ExtentMap) -> tuple[ExtentMap, IntArray]:
     total = count.cumsum()
     rows = np.arange(left.length) + np.repeat(row - (total - count), count)
     return left, rows
+
+
+def substitute(extents: ExtentMap, old: ExtentMap, new: ExtentMap) -> ExtentMap:
+    """Return a map in which rows that lie where ``old`` says lie where ``new`` says; all others stay where they are.
+
+    Works on extents alone. All three use one segment table.
+
+    Parameters
+    ----------
+    extents
+        The map to change; the very same is returned if no row of it lies at a place of ``old``.
+    old
+        Places, each of them once.
+    new
+        As many places: row i of ``old`` goes to row i of ``new``.
+
+    Raises
+    ------
+    CorruptObjectError
+        If the segments are said to hold more rows than there can be.
+    """
+    if not extents.n_extents or not old.n_extents:
+        return extents
+    # runs of rows that lie together both in the old and in the new place
+    first = np.unique(np.concatenate((np.zeros(1, np.int64), old.ends[:-1], new.ends[:-1])))
+    count = np.diff(np.append(first, old.length))
+    segment, start = old.locate(first)
+    to_segment, to_start = new.locate(first)
+    size = np.zeros(max(int(segment.max()), int(extents.segment.max())) + 1, np.int64)
+    np.maximum.at(size, segment, start + count)
+    np.maximum.at(size, extents.segment, extents.start + extents.count)
+    base = _line(size)
+    low = base[segment] + start
+    order = np.argsort(low)
+    low, high = low[order], (low + count)[order]
+    # the extents, cut wherever such a run begins or ends
+    begin = base[extents.segment] + extents.start
+    end = begin + extents.count
+    cuts = np.unique(np.concatenate((low, high)))
+    before = np.searchsorted(cuts, begin, side="right")
+    pieces = 1 + np.maximum(np.searchsorted(cuts, end, side="left") - before, 0)
+    which = np.repeat(np.arange(extents.n_extents), pieces)
+    nth = np.arange(len(which)) - np.repeat(pieces.cumsum() - pieces, pieces)
+    at = np.where(nth > 0, cuts[np.minimum(before[which] + nth - 1, len(cuts) - 1)], begin[which])
+    until = np.where(nth == pieces[which] - 1, end[which], np.append(at[1:], 0))
+    run = np.maximum(np.searchsorted(low, at, side="right") - 1, 0)
+    moved = (low[run] <= at) & (at < high[run])
+    if not moved.any():
+        return extents
+    offset = at - low[run]
+    run = order[run]
+    return ExtentMap.normalized(
+        np.where(moved, to_segment[run], extents.segment[which]),
+        np.where(moved, to_start[run] + offset, at - base[extents.segment[which]]),
+        until - at,
+    )
 
 
 def _index(extents: ExtentMap) -> tuple[IntArray, IntArray, IntArray]:

@@ -74,8 +74,7 @@ class Diff:
         a, b = self.comparison.before.get(key), self.comparison.after.get(key)
         if a is None or b is None or schema(a) != schema(b) or a.info != b.info:
             return True
-        rows = self.comparison.rows(key)
-        return bool(len(rows.gone) or len(rows.new) or len(self.comparison.updated(key)))
+        return self.comparison.rows_differ(key)
 
     @property
     def tensors(self) -> list[str]:

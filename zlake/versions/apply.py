@@ -68,8 +68,13 @@ def _tensors(base: Snapshot, changes: Changes, objects: Objects, draft: Draft) -
         if key not in known
     ]
     states = [*(state for state in base.tensors if state.key not in gone), *created]
-    inline = min(INLINE_TABLE_BYTES, DOCUMENT_TABLES_BYTES // max(1, len(states)))
+    inline = inline_bytes(len(states))
     return tuple(_tensor(state, changes, objects, draft, inline) for state in states)
+
+
+def inline_bytes(tensors: int) -> int:
+    """Return what the inline table of each of so many tensors may take in one document."""
+    return min(INLINE_TABLE_BYTES, DOCUMENT_TABLES_BYTES // max(1, tensors))
 
 
 def _tensor(state: TensorState, changes: Changes, objects: Objects, draft: Draft, inline: int) -> TensorState:

@@ -15,7 +15,8 @@ def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int,
     Extents fall into tiers by their rows, each tier four times the one below. Extents are merged only where the result
     is of a higher tier than each of them, so a row is copied at most once a tier: n single-row appends leave O(log n)
     extents and write O(n log n) bytes. Nothing is merged beyond the size of a shard, and nothing is copied for rows
-    that fill an inner chunk by themselves: large appends cost what they weigh, each as much as the one before.
+    that fill an inner chunk by themselves: large appends cost what they weigh, each as much as the one before. A large
+    sample that is stored in tiles stays so.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int,
     segment, count = extents.segment[last:].tolist(), extents.count[last:].tolist()
     for i in range(1, len(count) + 1):
         entry = segments[segment[-i]]
+        if _tiled(entry):
+            break
         rows += count[-i]
         size += entry.bytes * count[-i] // entry.rows
         highest = max(highest, _tier(count[-i]))
@@ -42,6 +45,11 @@ def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int,
 
 
 _MOST_EXTENTS = 256
+
+
+def _tiled(entry: SegmentTensor) -> bool:
+    """Whether single samples are divided into chunks: among samples of other shapes they would not be any more."""
+    return any(chunk < size for chunk, size in zip(entry.inner[1:], entry.shape, strict=False))
 
 
 def _tier(rows: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from zlake import limits
 from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
+from zlake.extents.places import substitute
 from zlake.format.documents import Extent, ExtentPage, ExtentTable, SegmentTensor
 from zlake.types import IntArray
 from zlake.versions.draft import Draft
@@ -157,6 +158,11 @@ class TableEditor:
         """Number of rows."""
         return sum(part.rows for part in self._parts)
 
+    @property
+    def n_extents(self) -> int:
+        """Number of extents; loads every page."""
+        return sum(part.load()[1].n_extents for part in self._parts)
+
     def append(self, segments: Sequence[SegmentTensor], extents: ExtentMap) -> None:
         """Add rows at the end."""
         tail = self._parts[-1]
@@ -185,6 +191,24 @@ class TableEditor:
         """Remove rows."""
         for part, mine, _ in self._by_part(rows):
             part.put(edit.delete(part.load()[1], mine))
+
+    def substitute(self, segments: Sequence[SegmentTensor], old: ExtentMap, new: ExtentMap) -> bool:
+        """Let the rows that lie where ``old`` says lie where ``new`` says, and say whether there are any.
+
+        Parts that change one behind the other become one: what was cut into small pages often fits into the document.
+        """
+        found: list[Part] = []
+        for part in self._parts:
+            extents = part.load()[1]
+            moved = substitute(extents, part.adopt(segments, old), part.adopt(segments, new))
+            if moved is not extents:
+                part.put(moved)
+            if found and part.changed and found[-1].changed:
+                more = part.adopt(*found.pop().load())
+                part.put(edit.concat(more, part.load()[1]))
+            found.append(part)
+        self._parts = found
+        return any(part.changed for part in found)
 
     def _by_part(self, rows: IntArray) -> list[tuple[Part, IntArray, IntArray | None]]:
         """Split rows by part: (part, rows within it, which of ``rows`` they are or None for all)."""

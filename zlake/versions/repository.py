@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,13 +16,14 @@ from zlake.storage.store import Store
 from zlake.versions import history, read_head, refs
 from zlake.versions.changes import NO_CHANGES, Changes, RowReader
 from zlake.versions.commit import build_commit
+from zlake.versions.compact import Moves, compact
 from zlake.versions.create import create_dataset, read_root
 from zlake.versions.extent_store import inline_map, load_extents
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
 from zlake.versions.joining import Joining
 from zlake.versions.named import Named
 from zlake.versions.objects import Located, Objects
-from zlake.versions.protocol import publish, rebasing
+from zlake.versions.protocol import Follow, publish, rebasing
 from zlake.versions.safety import check_writable
 from zlake.versions.stage import build_staged
 
@@ -207,6 +208,7 @@ class Repository(Named, Joining):
         reader: RowReader | None = None,
         *,
         flushed: bool = False,
+        follow: Follow | None = None,
     ) -> Head:
         """Durable: commit everything staged on a branch, other writers' flushes included, and the changes given.
 
@@ -227,6 +229,9 @@ class Repository(Named, Joining):
         flushed
             The session has flushed changes since its last commit: if another writer's commit took them in, this one is
             made all the same, with an empty diff.
+        follow
+            What to do after a lost swap, as `zlake.versions.protocol.publish` takes it; by default the changes are
+            rebased.
 
         Returns
         -------
@@ -249,5 +254,12 @@ class Repository(Named, Joining):
             author=author,
             allow_empty=allow_empty or flushed or bool(changes and not changes.is_empty),
         )
-        follow = rebasing(self.objects, reader)
+        follow = follow or rebasing(self.objects, reader)
         return publish(self.objects, self.context, head, changes or NO_CHANGES, build, follow)
+
+    def compact(
+        self, head: Head, moves: Mapping[str, Moves], message: str, author: str
+    ) -> tuple[Head, str | None] | None:
+        """Durable: let a branch name rows where they were written anew; as `zlake.versions.compact.compact`."""
+        self._check(head)
+        return compact(self.objects, self.context, head, moves, message, author)
