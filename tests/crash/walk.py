@@ -180,7 +180,12 @@ class Memory:
 
 
 def writes_a_ref(operation: Operation) -> bool:
-    return operation.name in ("create", "swap") and operation.key.startswith("refs/")
+    return _is_write(operation) and operation.key.startswith("refs/")
+
+
+def _is_write(step: Step) -> bool:
+    """Whether it creates or swaps; steps that have no name do."""
+    return getattr(step, "name", "swap") in ("create", "swap")
 
 
 # ---------------------------------------------------------------- the walk
@@ -244,7 +249,7 @@ class Walk:
             if error is None:
                 assert found == self.after, "acknowledged, but not there"
             elif not isinstance(error, ProcessEnded):
-                unknowable = self.place.unknowable(self.steps, n, mode)
+                unknowable = not self.silent(n) and self.place.unknowable(self.steps, n, mode)
                 if isinstance(error, UNKNOWN):
                     assert unknowable or self.scenario.unseen or self.place.doubtful(self.steps, n), error
                 else:
@@ -253,6 +258,11 @@ class Walk:
                 self.go_on(store, broken, ds, found)
                 return
             self.retry(store, found)
+
+    def silent(self, n: int) -> bool:
+        """Whether nothing that was written to a ref by then changes anything."""
+        refs = [step for step in self.steps[: n + 1] if "refs/" in step.key and _is_write(step)]
+        return 0 < len(refs) <= self.scenario.silent
 
     def found(self, store: Store) -> dict[str, Any]:
         with self.place.looked_at(store) as copy:

@@ -38,12 +38,18 @@ class Step:
         Does the same to the model, or raises `Refused`.
     errors
         How it may be refused.
+    parts
+        What it does to the model after that, each part at a moment of its own.
+    anyway
+        Errors that it may end with wherever a collector is at work; it has changed nothing then.
     """
 
     name: str
     real: Callable[[zlake.Dataset], Any]
     model: Callable[[World, Writer, Any], None]
     errors: tuple[type[Exception], ...] = ()
+    parts: tuple[Callable[[World, Writer, Any], None], ...] = ()
+    anyway: tuple[type[Exception], ...] = ()
 
 
 def publish(world: World, writer: Writer) -> None:
@@ -225,7 +231,7 @@ def commit(message: str, allow_empty: bool = False) -> Step:
         known_empty = writer.commit is not None and writer.staged is None
         if not insists and (known_empty or (branch.commit is not None and branch.staged is None)):
             raise Refused
-        if result is None:
+        if result is None or result in world.commits:
             raise Refused
         world.add(writer.branch, result, world.state(writer.branch))
         writer.adopt(world, writer.branch)

@@ -224,7 +224,7 @@ class VersionRules(DurableRules):
             self.ds[who].restore_branch(name)
             branch = self.world.branches[name]
             branch.deleted = False
-            branch.sequence += 1
+            branch.sequence += 2  # the tombstone is written anew first
             self.compare_branch(name)
 
     # ------------------------------------------------------------ reset

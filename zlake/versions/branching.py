@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import structs
+
 from zlake.context import Context
 from zlake.errors import (
     CommitError,
+    CommitStateUnknownError,
     DatasetCorruptError,
     FormatError,
     RefExistsError,
     RefNotFoundError,
     StorageError,
+    StorageUnavailableError,
     VersionControlError,
 )
 from zlake.format import paths
@@ -170,6 +174,9 @@ def delete(objects: Objects, context: Context, name: str) -> Head:
 def restore(objects: Objects, context: Context, name: str) -> Head:
     """Durable: bring a deleted branch back as it was.
 
+    Its tombstone is written anew before, so that collectors that begin later leave alone what it names: nobody sees the
+    branch, and builds upon it, before it is known to be whole.
+
     Raises
     ------
     RefNotFoundError
@@ -184,7 +191,7 @@ def restore(objects: Objects, context: Context, name: str) -> Head:
     store = objects.store
     fresh = Objects(store)  # not what memory holds: it may have been collected
 
-    def alive(before: Ref | None) -> Ref:
+    def deleted(before: Ref | None) -> Ref:
         if before is None:
             raise refs.not_found(store, name, "branch")
         if not before.deleted:
@@ -199,8 +206,20 @@ def restore(objects: Objects, context: Context, name: str) -> Head:
                 f"{store.url}: branch {name!r} can no longer be restored: what it named was collected after it was "
                 f"deleted ({error})"
             ) from error
-        return refs.next_ref(before, before.commit, before.staged, context)
+        return refs.next_ref(before, before.commit, before.staged, context, deleted=True)
 
+    def alive(before: Ref | None) -> Ref:
+        return structs.replace(deleted(before), deleted=False)
+
+    try:
+        kept, _ = _swap(store, name, deleted)
+    except CommitStateUnknownError as error:
+        raise StorageUnavailableError(
+            f"{store.url}: the storage stopped answering before branch {name!r} was restored; it is deleted as before"
+        ) from error
+    for snapshot_id in (kept.commit, kept.staged):
+        if snapshot_id is not None:
+            check_swept(objects, snapshot_id, context=context)
     ref, written = _swap(store, name, alive)
     _look_again(objects, context, name, ref, written.generation, True)
     return Head(name, ref, written.generation, snapshot_of(fresh, ref, name))

@@ -36,6 +36,8 @@ Carry = Callable[[Head, Head], str | None]
 the staged snapshot that it wrote there, or None if nothing is left of them."""
 
 _ATTEMPTS: Final = 64
+_RESENT: Final = 3
+"""Times that a branch is looked at, and what is missing is sent again."""
 _KNOWN_BRANCHES: Final = 32
 """Branches of the destination that are asked what it has; what only others have is looked for object by object."""
 
@@ -279,18 +281,25 @@ class Exchange:
         return refs.next_ref(before, tip.id, None, context, dropped=dropped, restarted=not forward)
 
     def _check(self, tip: Snapshot, before: Ref | None, ref: Ref, landed: Written, boundary: frozenset[str]) -> None:
-        """Make sure that what was found in the destination is not being collected; else take the branch back."""
+        """Make sure that what was found in the destination was not collected meanwhile.
+
+        What is gone is sent again: the branch names it now, so that it stays. If a collector does not come to an end
+        the branch is taken back.
+        """
         context = self.dest.context
-        try:
-            check_swept(self.dest.objects, tip.id, context=context, known=boundary, thorough=True)
-        except CollectedError:
-            back = (
-                refs.next_ref(ref, tip.id, None, context, deleted=True)
-                if before is None
-                else refs.next_ref(ref, before.commit, before.staged, context, deleted=before.deleted, restarted=True)
-            )
-            refs.swap_branch(self.dest.store, self.into, back, landed.generation)
-            raise
+        for left in reversed(range(_RESENT)):
+            fresh = Objects(self.dest.store)  # not what memory holds
+            try:
+                return check_swept(fresh, tip.id, context=context, known=boundary, thorough=True)
+            except CollectedError:
+                if not left:
+                    commit = None if before is None else before.commit
+                    staged = None if before is None else before.staged
+                    gone = before is None or before.deleted
+                    back = refs.next_ref(ref, commit, staged, context, deleted=gone, restarted=True)
+                    refs.swap_branch(self.dest.store, self.into, back, landed.generation)
+                    raise
+            self._send(tip, before)
 
 
 def _ref(repository: Repository, name: str, found: Versioned) -> Ref | None:

@@ -74,7 +74,7 @@ def check_swept(
         pause = min(1.0, pause * 2)
     marks = read_marks(store)
     if thorough or any(commit_id in mark.ids[paths.COMMITS] for mark in marks):
-        found = check_whole(objects, commit_id, known)
+        found = check_whole(Objects(store), commit_id, known)  # memory may hold what is gone
         for mark in marks:
             if any(ids & found.ids(folder) for folder, ids in mark.ids.items()):
                 store.delete(mark.key)  # what it says is not so any longer: if it is again, a grace period begins anew
