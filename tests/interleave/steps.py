@@ -106,7 +106,7 @@ def update(row: int, value: int, key: int = X) -> Step:
     def model(world: World, writer: Writer, _: Any) -> None:
         if key not in writer.work.tables or writer.work.tables[key].rows.get(row) != row:
             raise Skipped
-        writer.update(key, {row: value}, value)
+        writer.update(key, {row: value})
         publish(world, writer)
 
     def real(ds: zlake.Dataset) -> None:
@@ -119,7 +119,7 @@ def remove(row: int, key: int = X) -> Step:
     def model(world: World, writer: Writer, _: Any) -> None:
         if key not in writer.work.tables or writer.work.tables[key].rows.get(row) != row:
             raise Skipped
-        writer.remove(key, {row}, -row)
+        writer.remove(key, {row})
         publish(world, writer)
 
     def real(ds: zlake.Dataset) -> None:
