@@ -334,6 +334,7 @@ MERGES = {
     "rebase_staged": idempotent(apart, lambda ds: ds.rebase("side")),
 }
 
+
 def in_pieces(ds: zlake.Dataset) -> None:
     """Tensors of several layouts in many small pieces, all of it committed."""
     ds.create_tensor("x", dtype="int32")

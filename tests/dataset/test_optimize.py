@@ -304,6 +304,34 @@ def test_large_samples_stay_tiled_and_shapes_stay_dense(monkeypatch: pytest.Monk
     assert ds.verify(deep=True)
 
 
+def test_rechunk_divides_large_samples_that_were_written_with_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    ds = zlake.empty("mem://rechunk-tiles", overwrite=True, context=CONTEXT)
+    ds.create_tensor("x", dtype="uint8")
+    big = np.arange(40_000, dtype=np.uint32).astype(np.uint8).reshape(200, 200)
+    ds.x.extend([np.zeros((2, 3), np.uint8), big, big + 1, np.ones((4, 3), np.uint8), np.ones((5, 3), np.uint8)])
+    before, start = shown(ds), ds.commit("together")
+    assert [entry.layout for entry in ds.x._column.base()[0]] == ["ragged"]
+    monkeypatch.setattr(limits, "SHARD_BYTES", 40_000)
+    monkeypatch.setattr(limits, "TILING_THRESHOLD_BYTES", 10_000)
+    monkeypatch.setattr(limits, "INNER_CHUNK_BYTES", 4_000)
+    assert not ds.optimize()
+    report = ds.rechunk(progressbar=False)
+    entries = ds.x._column.base()[0]
+    assert [(entry.layout, entry.rows) for entry in entries] == [
+        ("dense", 1),
+        ("dense", 1),
+        ("dense", 1),
+        ("ragged", 2),
+    ]
+    assert all(entry.inner[1] < 200 for entry in entries[1:3])
+    assert shown(ds) == before
+    assert report.commit is not None
+    assert no_change(ds, start, report.commit)
+    assert not ds.optimize()
+    assert ds.rechunk(progressbar=False).extents_after == 3  # the two large ones are of one shape
+    assert ds.verify(deep=True)
+
+
 @pytest.mark.parametrize("workers", [0, 3])
 def test_memory_is_bounded_by_segments(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     monkeypatch.setattr(limits, "SHARD_BYTES", 4_000)

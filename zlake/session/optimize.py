@@ -13,9 +13,12 @@ from tqdm.auto import tqdm
 
 from zlake import limits
 from zlake.errors import CommitStateUnknownError, InvalidOperationError, StorageError
+from zlake.extents import edit
 from zlake.extents.map import ExtentMap
+from zlake.extents.plan import plan
 from zlake.format.documents import SegmentTensor, Snapshot
 from zlake.segments.block import Block
+from zlake.segments.gather import gather_shapes
 from zlake.segments.write import write_segment
 from zlake.session import commit as committing
 from zlake.session.codecs import codec
@@ -217,7 +220,10 @@ class _Rewriting:
         segments, extents = column.base()
         itemsize = 1 if column.encoded or column.spec.dtype is None else column.spec.dtype.itemsize
         found = fragments.find(segments, extents, itemsize, everything)
-        return fragments.pieces(extents, found, fragments.sizes(segments, extents, itemsize), self.most)
+        parts = fragments.pieces(extents, found, fragments.sizes(segments, extents, itemsize), self.most)
+        if not everything or column.encoded or column.state.sequence:
+            return parts
+        return [alike for part in parts for alike in _apart(column, part, itemsize)]
 
     def _segments(self, parts: Sequence[tuple[Column, ExtentMap]]) -> Iterator[dict[str, tuple[Block, str]]]:
         """Yield what goes into each segment: rows of several tensors, if they are few, as a flush writes them."""
@@ -257,3 +263,25 @@ class _Rewriting:
         segments, made = column.base()[0], self._made[column.key]
         new = ExtentMap.from_runs([(len(segments) + i, 0, entry.rows) for i, entry in enumerate(made)])
         return Moves((*segments, *made), join(parts), new)
+
+
+def _apart(column: Column, rows: ExtentMap, itemsize: int) -> Iterator[ExtentMap]:
+    """Yield rows one behind the other, each sample that is to be stored in tiles by itself."""
+    segments = column.base()[0]
+    may_be = [
+        entry.layout == "ragged" and entry.elements * itemsize > limits.TILING_THRESHOLD_BYTES for entry in segments
+    ]
+    if not any(may_be[i] for i in edit.used_segments(rows).tolist()):
+        yield rows
+        return
+    made = plan(rows, slice(0, rows.length, 1))
+    shapes = gather_shapes(made, [column.source(i) for i in range(len(segments))])
+    large = (shapes.prod(axis=1) * itemsize > limits.TILING_THRESHOLD_BYTES).nonzero()[0].tolist()
+    start = 0
+    for row in large:
+        if start < row:
+            yield edit.slice_(rows, start, row)
+        yield edit.slice_(rows, row, row + 1)
+        start = row + 1
+    if start < rows.length:
+        yield edit.slice_(rows, start, rows.length)

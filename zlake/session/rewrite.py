@@ -80,6 +80,9 @@ def block_of(column: Column, content: ExtentMap, segments: Sequence[SegmentTenso
         array = gather_array(made, sources).result()
         return Block("dense", column.spec.dtype, ids, [array], array.shape[1:], None, None, sequence)
     arrays = gather_list(made, sources).result()
+    if arrays and all(a.shape == arrays[0].shape for a in arrays):  # the others of their segments had other shapes
+        array = np.stack(arrays)
+        return Block("dense", column.spec.dtype, ids, [array], array.shape[1:], None, None, sequence)
     shapes = np.array([a.shape for a in arrays], np.int64).reshape(len(arrays), column.spec.ndim or 0)
     flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
     return Block(

@@ -94,11 +94,11 @@ class _Compaction:
 
     def build(self, head: Head, _: Changes, draft: Draft) -> Proposal:
         if head.ref.staged is None:
-            commit = self._committed(head.snapshot, head.ref, draft)
+            commit = self._committed(head.snapshot, head.ref, draft, True)
             if commit is None:
                 raise NothingToDoError
             return commit
-        staged, tensors = head.snapshot, self._moved(head.snapshot, draft)
+        staged, tensors = head.snapshot, self._moved(head.snapshot, draft, True)
         commit = self._below(head.ref)
         if commit is None and tensors is None:
             raise NothingToDoError
@@ -123,15 +123,15 @@ class _Compaction:
         if ref.commit is None:
             return None
         draft = Draft(self.objects, self.context)
-        made = self._committed(self.objects.snapshot(ref.commit), ref, draft)
+        made = self._committed(self.objects.snapshot(ref.commit), ref, draft, False)
         if made is not None:
             write_pages(self.objects.store, draft)
             write_snapshot(self.objects.store, made.snapshot)
             self.objects.remember("snapshot", made.snapshot.id, made.snapshot)
         return made
 
-    def _committed(self, base: Snapshot, ref: Ref, draft: Draft) -> Proposal | None:
-        tensors = self._moved(base, draft)
+    def _committed(self, base: Snapshot, ref: Ref, draft: Draft, newest: bool) -> Proposal | None:
+        tensors = self._moved(base, draft, newest)
         if tensors is None:
             return None
         made = build_commit(
@@ -148,22 +148,25 @@ class _Compaction:
         self.commits.add(made.snapshot.id)
         return made
 
-    def _moved(self, base: Snapshot, draft: Draft) -> tuple[TensorState, ...] | None:
+    def _moved(self, base: Snapshot, draft: Draft, newest: bool) -> tuple[TensorState, ...] | None:
         """Return the tensors with their rows in the new places; None if there are none at the old ones."""
         inline = inline_bytes(len(base.tensors))
-        tensors = tuple(self._tensor(state, draft, inline) for state in base.tensors)
+        tensors = tuple(self._tensor(state, draft, inline, newest) for state in base.tensors)
         return None if all(a is b for a, b in zip(tensors, base.tensors, strict=True)) else tensors
 
-    def _tensor(self, state: TensorState, draft: Draft, inline: int) -> TensorState:
-        """Return a tensor with its rows in the new places, unless it would lie in more pieces then than before.
+    def _tensor(self, state: TensorState, draft: Draft, inline: int, newest: bool) -> TensorState:
+        """Return a tensor with its rows in the new places.
 
-        It would where rows were chosen as they lie in a later state, without those that were removed since.
+        It stays as it is if it would lie in more pieces than before: rows are chosen as they lie in the newest state,
+        so that in the commit below it those that were removed since can be left over in between.
         """
         moves = self.moves.get(state.key)
         if moves is None:
             return state
         editor = TableEditor(state.extents, self.objects)
         before = editor.n_extents
-        if not editor.substitute(moves.segments, moves.old, moves.new) or editor.n_extents > before:
+        if not editor.substitute(moves.segments, moves.old, moves.new):
+            return state
+        if not newest and editor.n_extents > before:
             return state
         return structs.replace(state, extents=editor.store(draft, inline))

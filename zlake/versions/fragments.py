@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from zlake import limits
 from zlake.extents import edit
-from zlake.extents.map import EMPTY, ExtentMap
+from zlake.extents.map import ExtentMap
 from zlake.format.documents import SegmentTensor
 from zlake.types import IntArray
+from zlake.versions.compare import join
 
 ROW_BYTES = 8
 """What a row counts for beside its values."""
@@ -102,18 +103,19 @@ def pieces(
         Bytes of a part; one row may take more.
     """
     made: list[ExtentMap] = []
-    part, size, lot = EMPTY, 0, -1
+    part: list[ExtentMap] = []
+    size, lot = 0, -1
     for each in found:
-        if part.length and (each.lot != lot or size + each.size > most):
-            made.append(part)
-            part, size = EMPTY, 0
+        if part and (each.lot != lot or size + each.size > most):
+            made.append(join(part))
+            part, size = [], 0
         lot = each.lot
         if each.size > most:
             made.extend(_cut(extents, each, size_of, -(-each.size // most)))
         else:
-            part = edit.concat(part, edit.slice_(extents, each.start, each.stop))
+            part.append(edit.slice_(extents, each.start, each.stop))
             size += each.size
-    return [*made, part] if part.length else made
+    return [*made, join(part)] if part else made
 
 
 def _cut(extents: ExtentMap, rows: Fragments, size_of: npt.NDArray[np.float64], count: int) -> Iterator[ExtentMap]:
