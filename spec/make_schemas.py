@@ -36,6 +36,8 @@ FILES: dict[str, type[msgspec.Struct]] = {
     "gc-mark": d.GcMark,
     "gc-sweep": d.GcSweep,
     "copying": d.Copying,
+    "ingest-plan": d.IngestPlan,
+    "receipt": d.Receipt,
     "extent-page": d.ExtentPageHead,
     "id-page": d.IdPageHead,
 }
@@ -67,7 +69,7 @@ def document_schema(name: str, kind: type[msgspec.Struct]) -> Schema:
     tighten(definitions)
     sealed: Schema = {"crc32c": CRC, "zlake": reference}
     top = heading(name, kind.__doc__ or "")
-    if name in ("branch", "tag", "lease", "gc-mark", "gc-sweep", "copying"):
+    if name in ("branch", "tag", "lease", "gc-mark", "gc-sweep", "copying", "ingest-plan", "receipt"):
         top |= {"properties": sealed, "required": list(sealed), "additionalProperties": False}
     else:
         paged = name in ("extent-page", "id-page")
@@ -111,6 +113,7 @@ def tighten(definitions: dict[str, Schema]) -> None:
         "Diff": _diff,
         "CommitBrief": _brief,
         "GcMark": _mark,
+        "ReceiptTensor": _receipt_tensor,
         "Snapshot": _snapshot,
     }
     for title, definition in definitions.items():
@@ -159,6 +162,10 @@ def _brief(_: Schema, fields: Schema) -> None:
 def _mark(_: Schema, fields: Schema) -> None:
     for field in ("commits", "pages", "segments"):
         fields[field] |= {"uniqueItems": True, "maxItems": limits.GC_MARK_IDS}
+
+
+def _receipt_tensor(_: Schema, fields: Schema) -> None:
+    fields["dtype"] = {"enum": [*d.DTYPES, None]}
 
 
 def _snapshot(definition: Schema, fields: Schema) -> None:

@@ -394,6 +394,13 @@ class CommitStateUnknownError(CommitError):
         self.sequence = sequence
 
 
+class ReceiptError(CommitError, ValueError):
+    """A receipt of an ingest that cannot be committed: it is not of this ingest, or its rows are gone or do not fit.
+
+    Nothing was changed.
+    """
+
+
 class ConflictError(CommitError):
     """Another writer changed the same rows or tensors; this session's rows are intact.
 

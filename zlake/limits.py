@@ -42,6 +42,8 @@ HISTORY_PAGE_COMMITS: Final = 64
 """Ancestors named in one history page."""
 INFO_BYTES: Final = 16 * MIB
 """Largest object that holds one user's dictionary alone."""
+RECEIPT_BYTES: Final = 16 * MIB
+"""Largest receipt, or plan, of an ingest; neither is stored."""
 MAX_DEPTH: Final = 64
 """Nesting of brackets in a document."""
 MAX_PARENTS: Final = 16

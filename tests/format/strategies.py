@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from zlake import limits
 from zlake.format import documents as d
@@ -194,7 +195,58 @@ copyings = st.builds(
     of=st.text("0123456789abcdef", max_size=64),
     cleared=st.booleans(),
 )
-documents = st.one_of(roots, refs, tags, snapshots(), history_pages, info_objects, leases, marks, sweeps, copyings)
+macs = st.just("") | st.text("0123456789abcdef", min_size=64, max_size=64)
+
+
+@st.composite
+def ingest_plans(draw: st.DrawFn) -> d.IngestPlan:
+    states = draw(snapshots()).tensors
+    return d.IngestPlan(
+        dataset_id=draw(ids),
+        ingest=draw(ids),
+        token=draw(ids),
+        branch="main",
+        snapshot=draw(ids | st.just("")),
+        commit=draw(ids | st.just("")),
+        url="s3://bucket/data",
+        tensors=tuple(replace(state, length=0, extents=d.ExtentTable()) for state in states),
+        lengths=tuple(state.length for state in states),
+        public=draw(st.just({}) | st.just({"aws_region": "eu-1"})),
+    )
+
+
+@st.composite
+def receipts(draw: st.DrawFn) -> d.Receipt:
+    states = [state for state in draw(snapshots()).tensors if state.extents.segments]
+    tensors = tuple(
+        d.ReceiptTensor(
+            key=state.key,
+            name=state.name,
+            htype=state.htype,
+            dtype=state.dtype,
+            ndim=state.ndim,
+            segments=state.extents.segments,
+            class_names=draw(st.just(()) | st.just(("cat", "dög"))),
+        )
+        for state in states
+    )
+    return d.Receipt(draw(ids), draw(ids), tensors, draw(macs))
+
+
+documents = st.one_of(
+    roots,
+    refs,
+    tags,
+    snapshots(),
+    history_pages,
+    info_objects,
+    leases,
+    marks,
+    sweeps,
+    copyings,
+    ingest_plans(),
+    receipts(),
+)
 
 
 def example_snapshot() -> d.Snapshot:

@@ -38,6 +38,11 @@ def brief(**changes: Any) -> d.CommitBrief:
     return replace(SNAPSHOT.recent[0], **changes)
 
 
+ROWS = d.ReceiptTensor(ID, "x", "generic", "uint8", 2, (SEGMENT,))
+PLAN = d.IngestPlan(
+    ID, ID, ID, "main", ID, ID, "/data", (with_tensor(length=0, extents=d.ExtentTable()).tensors[0],), (7,)
+)
+
 BROKEN: dict[str, tuple[d.Document, str]] = {
     "empty mark": (d.GcMark(ID), "1 to 20000 ids, not 0"),
     "mark with an id twice": (d.GcMark(ID, pages=(ID, ID)), "pages: .* appears twice"),
@@ -92,6 +97,15 @@ BROKEN: dict[str, tuple[d.Document, str]] = {
     "page without count": (with_diff(appended=d.IdRuns(page=ID)), "goes with its count"),
     "page and runs": (with_diff(appended=replace(RUNS, page=ID)), "without runs"),
     "too many runs": (with_diff(appended=d.IdRuns(runs=tuple((3 * i, 1) for i in range(1025)))), "<= 1024"),
+    "receipt of a tensor twice": (d.Receipt(ID, ID, (ROWS, ROWS)), "appears twice"),
+    "receipt of a segment twice": (d.Receipt(ID, ID, (replace(ROWS, segments=(SEGMENT,) * 2),)), "appears twice"),
+    "receipt of no rows": (d.Receipt(ID, ID, (replace(ROWS, segments=()),)), "length >= 1"),
+    "receipt of unknown dtype": (d.Receipt(ID, ID, (replace(ROWS, dtype="<U5"),)), "no core Zarr data type"),
+    "receipt with a short code": (d.Receipt(ID, ID, (), "0a"), "mac"),
+    "plan with rows": (replace(PLAN, tensors=(TENSOR,)), "a plan has no rows"),
+    "plan without a length": (replace(PLAN, lengths=()), "there are 0 for 1 tensors"),
+    "plan with a tensor twice": (replace(PLAN, tensors=PLAN.tensors * 2, lengths=(1, 1)), "appears twice"),
+    "plan with a bad name": (replace(PLAN, tensors=(replace(PLAN.tensors[0], name="a//b"),)), "cannot be a name"),
     "after the year 9999": (replace(SNAPSHOT, time=1e12), "year"),
     "never": (replace(SNAPSHOT, time=float("inf")), "out of range"),
     "before 1970": (replace(SNAPSHOT, time=-1.0), "time"),

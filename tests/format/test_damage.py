@@ -25,6 +25,13 @@ EXAMPLES: list[d.Document] = [
     d.GcMark(ID, commits=(ID,), segments=(ID, to_id(b"s" * 16))),
     d.GcSweep(ID),
     d.Copying(write_id=ID, source=ID, kind="copy", of="0a", cleared=True),
+    d.IngestPlan(ID, ID, ID, "main", ID, "", "s3://bucket/data", public={"aws_region": "eu-1"}),
+    d.Receipt(
+        ID,
+        ID,
+        (d.ReceiptTensor(ID, "x", "generic", "uint8", 2, example_snapshot().tensors[0].extents.segments[:1]),),
+        "0a" * 32,
+    ),
 ]
 
 TOKENS = [b"", b"0", b"-1", b"[", b"]}", b'"', b",", b"null", b"1e5", b"\xff", b"\\u0000"]

@@ -31,6 +31,8 @@ KIND_NAMES = {
     d.GcMark: "gc-mark",
     d.GcSweep: "gc-sweep",
     d.Copying: "copying",
+    d.IngestPlan: "ingest-plan",
+    d.Receipt: "receipt",
 }
 
 

@@ -29,7 +29,7 @@ def test_every_example_is_a_document() -> None:
 
 @pytest.mark.parametrize("kind", STRUCTS, ids=lambda kind: kind.__name__)
 def test_every_field_is_described(kind: type[msgspec.Struct]) -> None:
-    text = TEXTS["04-root-and-refs.md"] + TEXTS["05-snapshots.md"]
+    text = TEXTS["04-root-and-refs.md"] + TEXTS["05-snapshots.md"] + TEXTS["11-ingests.md"]
     words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", text))))
     missing = set(kind.__struct_encode_fields__) - words
     assert not missing
@@ -44,6 +44,7 @@ def test_limits_are_those_of_the_code() -> None:
     text = TEXTS["03-documents.md"]
     for row in (
         f"| bytes of a document | {limits.DOCUMENT_BYTES:,} (`info/1`: {limits.INFO_BYTES:,}) |",
+        f"| bytes of a plan or receipt (chapter 11) | {limits.RECEIPT_BYTES:,} |",
         f"| nesting of arrays and objects, envelope included | {limits.MAX_DEPTH} |",
         f"| rank of a sample | {limits.MAX_NDIM} |",
         f"| tensors, and groups, in a snapshot | {limits.MAX_TENSORS:,} each |",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,17 @@ def test_figures_show_what_is_stored() -> None:
     assert drawn
     for name, text in drawn.items():
         assert (ROOT / "docs" / "figures" / name).read_text(encoding="utf-8") == text, "run docs/make_figures.py"
+
+
+def test_the_story_of_an_ingest() -> None:
+    # in a process of its own: what it starts finds its functions in the script that is run
+    told = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "ingest.py")], check=True, capture_output=True, text=True, timeout=170
+    ).stdout
+    assert "8 processes made 40 commits of 200 rows on one branch" in told
+    assert "8 receipts" in told
+    assert "the dataset still has 8000 rows" in told
+    assert "one commit later it has 9600" in told
 
 
 def test_the_story_of_the_labellers(capsys: pytest.CaptureFixture[str]) -> None:

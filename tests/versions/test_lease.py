@@ -8,7 +8,7 @@ import pytest
 
 from tests.versions.lifetimes import DAY, Clocked, Time, context_at
 from zlake.context import Context
-from zlake.errors import CorruptObjectError, FormatError, LeaseLapsedError
+from zlake.errors import CorruptObjectError, FormatError, LeaseLapsedError, StorageUnavailableError
 from zlake.format import decode, paths
 from zlake.format.documents import Lease as LeaseDocument
 from zlake.storage.open import open_store
@@ -79,6 +79,60 @@ def test_a_lease_that_lapsed_says_so_when_it_is_renewed(store: Clocked, time: Ti
     store.delete(paths.lease_key(lease.id, 2))  # a collector has cleared it away
     with pytest.raises(LeaseLapsedError):
         lease.renew()
+
+
+@pytest.mark.parametrize("landed", [False, True])
+def test_renewals_that_failed_do_not_end_it(store: Clocked, time: Time, context: Context, landed: bool) -> None:
+    lease = Lease.take(store, context, SNAPSHOT, seconds=1000)
+    for passed in (900, 900):
+        time.advance(passed)
+        create = store.start_create
+
+        def fail(key: str, value: Any, create: Any = create) -> Any:
+            if landed:
+                create(key, value).result()
+            raise StorageUnavailableError("gone")
+
+        store.start_create = fail  # type: ignore[method-assign]
+        with pytest.raises(StorageUnavailableError):
+            lease.renew()
+        store.start_create = create  # type: ignore[method-assign]
+        time.advance(50)
+        lease.renew()
+        (held,) = leases(store, now(store, context))
+        assert len(held.keys) == 2
+    time.advance(900)
+    store.start_create = fail  # type: ignore[method-assign]
+    with pytest.raises(StorageUnavailableError):
+        lease.renew()
+    store.start_create = create  # type: ignore[method-assign]
+    time.advance(101)
+    if not landed:  # then the one before has ended
+        with pytest.raises(LeaseLapsedError):
+            lease.renew()
+    lease.renew()
+    lease.release()
+    assert not list(store.list())
+
+
+def test_found_by_another_process(store: Clocked, time: Time, context: Context) -> None:
+    lease = Lease.take(store, context, SNAPSHOT)
+    time.advance(DAY)
+    lease.renew()
+    time.advance(3 * DAY)
+    found = Lease.find(store, context, lease.id, SNAPSHOT)
+    assert found is not None
+    assert found.due
+    found.renew()
+    (held,) = leases(store, now(store, context))
+    assert (held.id, held.snapshot, held.writing) == (lease.id, SNAPSHOT, True)
+    time.advance(8 * DAY)
+    found = Lease.find(store, context, lease.id, SNAPSHOT)
+    assert found is not None
+    with pytest.raises(LeaseLapsedError):
+        found.renew()
+    found.release()
+    assert Lease.find(store, context, lease.id) is None
 
 
 def test_leases_of_any_age_that_cannot_be_read(store: Clocked, time: Time, context: Context) -> None:

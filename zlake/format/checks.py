@@ -78,6 +78,33 @@ def check_mark(mark: d.GcMark) -> None:
         _distinct(values, field)
 
 
+def check_plan(plan: d.IngestPlan) -> None:
+    """Check the plan of an ingest: tensors without rows, and a length for each."""
+    if len(plan.lengths) != len(plan.tensors):
+        raise BreachError(f"lengths: there are {len(plan.lengths)} for {len(plan.tensors)} tensors")
+    _distinct([tensor.key for tensor in plan.tensors], "tensors")
+    _distinct([tensor.name for tensor in plan.tensors], "tensors")
+    for i, tensor in enumerate(plan.tensors):
+        problem = name_problem(tensor.name)
+        if problem:
+            raise BreachError(f"tensors[{i}]: {tensor.name!r} cannot be a name: {problem}")
+        if tensor.length:
+            raise BreachError(f"tensors[{i}].length: a plan has no rows")
+        check_tensor(tensor)
+
+
+def check_receipt(receipt: d.Receipt) -> None:
+    """Check the receipt of an ingest: each tensor once, with segments that make sense."""
+    _distinct([tensor.key for tensor in receipt.tensors], "tensors")
+    for i, tensor in enumerate(receipt.tensors):
+        if tensor.dtype is not None and tensor.dtype not in d.DTYPES:
+            raise BreachError(f"tensors[{i}].dtype: {tensor.dtype!r} is no core Zarr data type")
+        try:
+            check_segments(tensor.segments)
+        except BreachError as error:
+            raise BreachError(f"tensors[{i}].{error}") from None
+
+
 def check_tensor(tensor: d.TensorState) -> None:
     """Check one tensor: its schema, and that its extents add up."""
     if tensor.dtype is not None and tensor.dtype not in d.DTYPES:
@@ -244,4 +271,6 @@ _CHECKS: dict[type, Any] = {
     d.Snapshot: check_snapshot,
     d.HistoryPage: check_history,
     d.GcMark: check_mark,
+    d.IngestPlan: check_plan,
+    d.Receipt: check_receipt,
 }

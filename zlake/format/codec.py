@@ -40,7 +40,7 @@ class _Bare(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
     zlake: T
 
 
-_BARE: Final = (d.Ref, d.Tag, d.Lease, d.GcMark, d.GcSweep, d.Copying)
+_BARE: Final = (d.Ref, d.Tag, d.Lease, d.GcMark, d.GcSweep, d.Copying, d.IngestPlan, d.Receipt)
 _GROUPS: Final = (d.Root, d.Snapshot, d.HistoryPage, d.InfoObject)
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
     **{kind: msgspec.json.Decoder(_Bare[kind]) for kind in _BARE},  # type: ignore[valid-type]
@@ -132,6 +132,8 @@ def _prefix(kind: type[Struct]) -> bytes:
 
 
 def _most_bytes(kind: type[Struct]) -> int:
+    if kind in (d.IngestPlan, d.Receipt):
+        return limits.RECEIPT_BYTES
     return limits.INFO_BYTES if kind is d.InfoObject else limits.DOCUMENT_BYTES
 
 

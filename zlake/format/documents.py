@@ -338,4 +338,61 @@ class Copying(Struct, frozen=True, forbid_unknown_fields=True, tag_field="docume
     """False as long as something else lies here that is being deleted first."""
 
 
-Document = Root | Ref | Tag | Snapshot | HistoryPage | InfoObject | Lease | GcMark | GcSweep | Copying
+class IngestPlan(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="document", tag="ingest-plan/1"
+):
+    """What a process needs to write rows for an ingest. Sent from process to process, and stored nowhere."""
+
+    dataset_id: Id
+    ingest: Id
+    """Id of the ingest, which is that of its lease."""
+    token: Id
+    """The key of the ingest's receipts: who has it may make some."""
+    branch: Name
+    snapshot: IdOrEmpty
+    """The state of the branch when the ingest began; empty if there was none."""
+    commit: IdOrEmpty
+    """The newest commit then."""
+    url: str
+    tensors: Annotated[tuple[TensorState, ...], Meta(max_length=limits.MAX_TENSORS)] = ()
+    """The tensors then, without their rows, and without info but class names."""
+    lengths: Annotated[tuple[Count, ...], Meta(max_length=limits.MAX_TENSORS)] = ()
+    """How many rows each of them had."""
+    userinfo: str = ""
+    credentials: str = ""
+    """Where the process that began it offers its credentials to other processes; empty where it needs none."""
+    public: dict[str, str] = {}
+    """Settings beside them that are no secret."""
+
+
+class ReceiptTensor(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Rows of one tensor that a process wrote for an ingest."""
+
+    key: Id
+    name: Name
+    """The tensor's name when the ingest began."""
+    htype: Annotated[str, Meta(pattern="^[A-Za-z0-9_.\\[\\]-]+$", min_length=1, max_length=64)]
+    dtype: Annotated[str, Meta(max_length=16)] | None
+    ndim: Rank | None
+    """As in the tensor's state; perhaps decided by these rows."""
+    segments: Annotated[tuple[SegmentTensor, ...], Meta(min_length=1)]
+    """The rows: all those of each segment, in this order."""
+    class_names: tuple[str, ...] = ()
+    """Names of classes that these rows use beyond those that the tensor had when the ingest began."""
+
+
+class Receipt(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="document", tag="receipt/1"
+):
+    """Rows that a process wrote for an ingest, and that no version names yet. Sent to whoever commits them."""
+
+    dataset_id: Id
+    ingest: Id
+    tensors: Annotated[tuple[ReceiptTensor, ...], Meta(max_length=limits.MAX_TENSORS)] = ()
+    mac: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$", max_length=64)] = ""
+    """HMAC-SHA-256 of the rest of the document, keyed by the ingest's token."""
+
+
+Document = (
+    Root | Ref | Tag | Snapshot | HistoryPage | InfoObject | Lease | GcMark | GcSweep | Copying | IngestPlan | Receipt
+)

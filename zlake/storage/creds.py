@@ -120,10 +120,17 @@ class Credentials:
         return _PROFILE
 
     def __reduce__(self) -> tuple[Callable[..., Credentials], tuple[str | None, dict[str, str]]]:
-        return _unpickle, (self.file(), self.public)
+        return reopen, (self.file(), self.public)
 
 
-def _unpickle(file: str | None, public: dict[str, str]) -> Credentials:
+def reopen(file: str | None, public: dict[str, str]) -> Credentials:
+    """Return credentials that another process offers in its private file.
+
+    Raises
+    ------
+    StoragePermissionError
+        If that process has ended, is another user's or on another machine.
+    """
     creds = Credentials(public=public)
     if file is not None:
         _read(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Lease:
         self._context = context
         self._seconds = seconds
         self._writing = writing
-        self._number = 0
+        self._number = self._known = 0
         self._renewed = context.monotonic()
         self._lock = threading.Lock()
 
@@ -80,13 +81,31 @@ class Lease:
         lease._write(snapshot)
         return lease
 
+    @classmethod
+    def find(cls, store: Store, context: Context, lease_id: str, snapshot: str | None = None) -> Lease | None:
+        """Return a lease that another process took to write, and can no longer renew: one listing.
+
+        Returns
+        -------
+        Lease or None
+            The lease, which `renew` tells whether it held until now; None if it was released, or lapsed and was tidied
+            away.
+        """
+        numbers = [number for (_, number), _ in documents(store, lease_id)]
+        if not numbers:
+            return None
+        lease = cls(store, context, lease_id, snapshot, limits.GC_GRACE_SECONDS, True)
+        lease._number = lease._known = max(numbers)
+        lease._renewed = -math.inf
+        return lease
+
     def _write(self, snapshot: str | None) -> None:
         document = LeaseDocument(self.id, self._number, snapshot, self._seconds, self._writing)
         asked = self._context.monotonic()
         key = paths.lease_key(self.id, self._number)
         if isinstance(self._store.create(key, encode(document)), Lost):
             raise ObjectExistsError(f"{self._store.url}: somebody else has written {key!r}")
-        self.snapshot, self._renewed = snapshot, asked
+        self.snapshot, self._renewed, self._known = snapshot, asked, self._number
 
     @property
     def due(self) -> bool:
@@ -109,13 +128,17 @@ class Lease:
             If it could not be written.
         """
         with self._lock:
+            known = self._known
             self._number += 1
             self._write(snapshot or self.snapshot)
             times = {found[1]: info.modified for found, info in documents(self._store, self.id)}
-            before, now = times.get(self._number - 1), times.get(self._number, 0.0)
-            if self._number > 1 and before is not None:
-                with contextlib.suppress(StorageError):
-                    self._store.delete(paths.lease_key(self.id, self._number - 1))
+            now = times.pop(self._number, 0.0)
+            # of a renewal that failed there may be none: then the last one that did not has to hold until now
+            before = times.get(known) and max(when for number, when in times.items() if number >= known)
+            for number in times:
+                if number:
+                    with contextlib.suppress(StorageError):
+                        self._store.delete(paths.lease_key(self.id, number))
         if before is None or now - before > self._seconds:
             raise LeaseLapsedError(
                 f"{self._store.url}: the lease {self.id} was not renewed for more than its {self._seconds} seconds; "
