@@ -218,6 +218,16 @@ def checked(data: bytes) -> bytes:
     return data + google_crc32c.value(data).to_bytes(4, "little")
 
 
+def other(data: bytes) -> bytes:
+    """Return another chunk of the same form."""
+    return checked(data[-5::-1])
+
+
+def swapped(data: bytes) -> bytes:
+    """Exchange the first two inner chunks of a shard, of four rows of six numbers each."""
+    return data[52:104] + data[:52] + data[104:]
+
+
 def falling(data: bytes) -> bytes:
     """Let offsets fall, under a right checksum."""
     offsets = np.frombuffer(blosc.decompress(data[:-4]), "<i8").copy()
@@ -279,9 +289,11 @@ DAMAGES = (
     Damage("metadata-bit", "a flipped bit in the metadata of a segment", None, METADATA, flip),
     Damage("values-bit", "a flipped bit in a chunk of samples", CORRUPT, VALUES, flip),
     Damage("values-cut", "samples that end too early", CORRUPT, VALUES, half),
+    Damage("values-other", "another chunk of the same form", CORRUPT, VALUES, other),
     Damage("values-missing", "samples that are gone", NOT_FOUND, VALUES, gone),
     Damage("shard-bit", "a flipped bit in an inner chunk of a shard", CORRUPT, SHARD, flip, paged),
     Damage("shard-index", "a flipped bit in the index of a shard", CORRUPT, SHARD, flip_last, paged),
+    Damage("shard-swapped", "two inner chunks of a shard exchanged", CORRUPT, SHARD, swapped, paged),
     Damage("shard-cut", "a shard that ends too early", CORRUPT, SHARD, half, paged),
     Damage("text-inflates", "a chunk that inflates to more than its array says", CORRUPT, TEXT, inflated, paged),
     Damage("offsets-bit", "a flipped bit in offsets", CORRUPT, OFFSETS, flip, paged),

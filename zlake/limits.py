@@ -30,6 +30,8 @@ INLINE_EXTENTS: Final = 1024
 """Extents of one tensor that stay inside the commit document; more go to pages."""
 PAGE_EXTENTS: Final = 16_384
 """Extents in one page."""
+ENTRY_CHECKS: Final = 64
+"""Objects of a tensor in a segment that its entry tells apart one by one; of more it holds one checksum for all."""
 INLINE_INFO_BYTES: Final = 4 * KIB
 """Info larger than this lies in an object of its own."""
 INLINE_IDS: Final = 1024

@@ -22,6 +22,8 @@ from zlake.versions import refs
 from zlake.versions.repository import Repository
 
 CONTEXT = Context(cache_bytes=0, threads=2)
+KEEPING = Context(cache_bytes=1 << 20, threads=2)
+"""Decodes small values by itself, and then looks whether they belong where they lie."""
 _CHUNK = re.compile(r"segments/[a-z2-7]{26}/(?P<key>[a-z2-7]{26})/.*")
 _names = itertools.count()
 
@@ -118,9 +120,9 @@ def read_pages(repository: Repository, snapshot: Snapshot) -> list[Any]:
     return found
 
 
-def read_tensor(store: Store, branch: str, name: str) -> list[Any]:
+def read_tensor(store: Store, branch: str, name: str, context: Context = CONTEXT) -> list[Any]:
     """All rows of a tensor."""
-    tensor = zlake.Dataset(open_session(store, CONTEXT, branch, True))[name]
+    tensor = zlake.Dataset(open_session(store, context, branch, True))[name]
     values = tensor.text() if name == "text" else tensor.numpy(aslist=True)
     return [_plain(values), _plain([tensor[0].numpy(), tensor[-1].numpy()]), tensor.ids().tolist()]
 
@@ -222,11 +224,13 @@ class History:
         """Read all documents with some replaced: raises an error of the tree, or finds what it should."""
         assert read_documents(Objects(self.objects, replaced), self._names) == self.expected, "other data"
 
-    def check_rows(self, replaced: Mapping[str, bytes | None], use: tuple[str, str]) -> None:
+    def check_rows(self, replaced: Mapping[str, bytes | None], use: tuple[str, str], context: Context) -> None:
         """Read all rows of a tensor with some objects replaced, likewise."""
         with self.store(replaced, self._needed[use]) as store:
-            assert read_tensor(store, *use) == self.tensors[use], "other data"
+            assert read_tensor(store, *use, context) == self.tensors[use], "other data"
 
-    def unlike(self, key: str) -> list[str]:
-        """Objects that have another form: one of the same form fits (chapter 10 of the specification)."""
-        return [other for other in self.objects if len(self.objects[other]) != len(self.objects[key])]
+    def others(self, key: str, context: Context) -> list[str]:
+        """Objects to put in the place of one: all, unless TensorStore reads it (chapter 10 of the specification)."""
+        compared = context is KEEPING or "/values-data/" not in key
+        size = len(self.objects[key])
+        return [other for other in self.objects if compared or len(self.objects[other]) != size]

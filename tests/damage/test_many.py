@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.damage.history import History
+from tests.damage.history import CONTEXT, KEEPING, History
 from tests.scale import SCALE, times
 from zlake.errors import ZlakeError
 
@@ -118,10 +118,11 @@ def test_objects_of_segments(history: History, seed: int) -> None:
     outcomes: Counter[str] = Counter()
     for _ in range(times(2500)):
         key = rng.choice(keys)
-        changed = replaced(rng, key, history.objects, history.unlike(key))
+        context = rng.choice((CONTEXT, KEEPING))
+        changed = replaced(rng, key, history.objects, history.others(key, context))
         use = rng.choice(history.uses[key])
         try:
-            outcomes[outcome(lambda changed=changed, use=use: history.check_rows(changed, use))] += 1
+            outcomes[outcome(lambda c=changed, use=use, context=context: history.check_rows(c, use, context))] += 1
         except BaseException as error:
             error.add_note(f"{use}: {changed!r}")
             raise

@@ -5,6 +5,7 @@ It is as short as the specification allows, reads whole chunks, and refuses what
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import re
@@ -196,6 +197,26 @@ class Part:
         self.items = entry["items"] if sequence else self.rows
         self.sequence = sequence
 
+    def checks(self, name: str) -> bytes:
+        """Return the checks of the objects of one array (6.7); nothing where the entry has none for each."""
+        entry = self.entry
+        checks = base64.b64decode(entry.get("checks", ""), validate=True)
+        lengths = {"values-offsets": self.items + 1, "shape-data": self.items, "sequence-offsets": self.rows + 1}
+        lengths["ids"] = self.rows
+        absent = {"values-offsets": entry["layout"] == "dense", "shape-data": not entry.get("shapes", 0)}
+        absent |= {"sequence-offsets": not self.sequence, "ids": entry.get("id_start", -1) >= 0}
+        rows = entry.get("sidecar", 0)
+        shape, outer = (entry["elements"], *entry.get("shape", [])), entry.get("shard") or entry["inner"]
+        counts = {"values-data": prod(-(-n // o) for n, o in zip(shape, outer, strict=True))}
+        counts |= {k: 0 if absent[k] else -(-n // (rows or max(1, n))) for k, n in lengths.items()}
+        total = sum(counts.values())
+        if not checks or total > 64:
+            assert len(checks) in (0, 4)
+            return b""
+        assert len(checks) == 4 * total
+        begin = sum(list(counts.values())[: list(counts).index(name)])
+        return checks[4 * begin : 4 * (begin + counts[name])]
+
     @cached_property
     def values(self) -> np.ndarray:
         """Chunks and shards put together (6.3)."""
@@ -206,21 +227,29 @@ class Part:
         codec = entry.get("codec", "raw")
         outer = shard or inner
         whole = np.empty(tuple(-(-n // o) * o for n, o in zip(shape, outer, strict=True)), dtype)
+        checks, found = self.checks("values-data"), list[bytes]()
         for position in np.ndindex(*(-(-n // o) for n, o in zip(shape, outer, strict=True))):
             data = self.dataset.read(f"{self.prefix}/values-data/c.{'.'.join(map(str, position))}")
             base = [p * o for p, o in zip(position, outer, strict=True)]
             if not shard:
                 self._put(whole, base, chunk(codec, data, dtype, inner))
+                found.append(data[-4:])
                 continue
             counts = [s // i for s, i in zip(shard, inner, strict=True)]
+            listed = data[-20 * prod(counts) - 4 : -16 * prod(counts) - 4] if checks else b""
+            found.append(google_crc32c.value(listed).to_bytes(4, "little"))
             index = chunk("raw", data[-16 * prod(counts) - 4 :], np.dtype(np.uint64), (*counts, 2))
             for at in product(*map(range, counts)):
                 offset, size = (int(n) for n in index[at])
                 start = [b + a * i for b, a, i in zip(base, at, inner, strict=True)]
                 beyond = any(a >= n for a, n in zip(start, shape, strict=True))
                 assert beyond == (offset == ABSENT) == (size == ABSENT)
+                at_list = 4 * int(np.ravel_multi_index(at, counts))
+                stored = b"" if beyond else data[offset : offset + size]
+                assert listed[at_list : at_list + 4] == (stored[-4:] or bytes(4)) or not checks
                 if not beyond:
-                    self._put(whole, start, chunk(codec, data[offset : offset + size], dtype, inner))
+                    self._put(whole, start, chunk(codec, stored, dtype, inner))
+        assert not checks or checks == b"".join(found)
         return whole[tuple(slice(n) for n in shape)]
 
     @staticmethod
@@ -231,15 +260,11 @@ class Part:
         """Return a sidecar array (6.4)."""
         rows = self.entry.get("sidecar", 0) or max(1, length)
         tail = (width,) if width else ()
-        chunks = [
-            chunk(
-                "sidecar",
-                self.dataset.read(f"{self.prefix}/{name}/c.{k}{'.0' if width else ''}"),
-                np.dtype(dtype),
-                (rows, *tail),
-            )
-            for k in range(-(-length // rows))
+        stored = [
+            self.dataset.read(f"{self.prefix}/{name}/c.{k}{'.0' if width else ''}") for k in range(-(-length // rows))
         ]
+        assert self.checks(name) in (b"", b"".join(data[-4:] for data in stored))
+        chunks = [chunk("sidecar", data, np.dtype(dtype), (rows, *tail)) for data in stored]
         return np.concatenate(chunks)[:length] if chunks else np.empty((0, *tail), dtype)
 
     @cached_property

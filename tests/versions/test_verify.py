@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import google_crc32c
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tests.versions.support import new_tensor
+from zlake import limits
 from zlake.context import Context
 from zlake.extents.map import ExtentMap
 from zlake.format import encode, paths
@@ -157,3 +160,66 @@ def test_an_id_twice(repository: Repository, context: Context) -> None:
     for deep in (False, True):
         report = verify_repository(repository, deep=deep)
         assert ["twice" in damage.reason for damage in report.damages] == [True]
+
+
+def test_exchanged_objects_are_found(repository: Repository) -> None:
+    store = repository.store
+    objects = {key: store.read(key) or b"" for key in store.list("segments/") if not key.endswith("zarr.json")}
+    found = 0
+    for key, data in objects.items():
+        for other, value in objects.items():
+            if other <= key or value == data or len(value) != len(data):
+                continue
+            put(store, key, value)
+            put(store, other, data)
+            report = verify_repository(Repository(store, repository.context, repository.root))
+            assert {damage.key for damage in report.damages} == {key, other}
+            put(store, key, data)
+            put(store, other, value)
+            found += 1
+    assert found > 3
+
+
+def test_entries_that_differ_between_versions(repository: Repository, context: Context) -> None:
+    snapshot = repository.snapshot(str(repository.head().commit_id))
+    (first, *rest) = snapshot.tensors
+    entry = first.extents.segments[0]
+    table = replace(first.extents, segments=(replace(entry, bytes=entry.bytes + 1), *first.extents.segments[1:]))
+    other = replace(snapshot, id=context.new_id(), tensors=(replace(first, extents=table), *rest))
+    repository.store.create(paths.snapshot_key(other.id), encode(other))
+    tag = Tag(name="odd", commit=other.id, write_id=context.new_id())
+    repository.store.create(paths.tag_key("odd"), encode(tag))
+    for deep in (False, True):
+        report = verify_repository(repository, deep=deep)
+        (damage,) = report.damages
+        assert damage.reason == f"tensor {first.name!r}: another version says otherwise of segment {entry.segment}"
+        assert [version.damaged_tensors for version in report.versions if not version.intact] == [(first.name,)]
+        assert "all others read" in str(report)
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_chunk_that_was_left_out_of_a_shard(
+    repository: Repository, context: Context, monkeypatch: pytest.MonkeyPatch, checks: bool
+) -> None:
+    """Also one that is nothing but zeros, which readers may take for granted."""
+    monkeypatch.setattr(limits, "INNER_CHUNK_BYTES", 24)
+    monkeypatch.setattr(limits, "SHARD_BYTES", 96)
+    head, store = repository.head(), repository.store
+    key = next(state.key for state in head.snapshot.tensors if state.name == "d")
+    block = Block("dense", np.dtype("int32"), np.arange(100, 111).astype(np.uint64), [np.zeros((11, 3), "i4")], (3,))
+    entry = write_segment(store, context.new_id(), {key: (block, "raw")}, context)[key]
+    if not checks:
+        entry = replace(entry, checks=b"")
+    rows = RowChanges(segments=(entry,), appended=ExtentMap.from_runs([(0, 0, 11)]), appended_ids=block.ids)
+    repository.flush(head, Changes(rows={key: rows}))
+    assert verify_repository(repository).ok
+    last = f"segments/{entry.segment}/{key}/values-data/c.1.0"
+    data = bytearray(store.read(last) or b"")
+    chunks = entry.shard[0] // entry.inner[0]
+    index = np.frombuffer(data[-16 * chunks - 4 : -4], "<u8").copy()
+    assert index[-2:].tolist() == [2**64 - 1] * 2  # beyond the edge
+    index[:2] = 2**64 - 1
+    data[-16 * chunks - 4 :] = index.tobytes() + google_crc32c.value(index.tobytes()).to_bytes(4, "little")
+    put(store, last, bytes(data))
+    report = verify_repository(repository)
+    assert [(damage.key, damage.reason) for damage in report.damages] == [(last, "chunk 0 of the shard is missing")]

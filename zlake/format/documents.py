@@ -44,6 +44,7 @@ Word = Annotated[str, Meta(pattern="^[A-Za-z0-9_.+-]+$", min_length=1, max_lengt
 Checksum = Annotated[str, Meta(pattern="^[0-9a-f]{8}$", min_length=8, max_length=8)]
 Author = Annotated[str, Meta(max_length=limits.MAX_AUTHOR_BYTES)]
 Message = Annotated[str, Meta(max_length=limits.MAX_MESSAGE_BYTES)]
+Checks = Annotated[bytes, Meta(max_length=4 * limits.ENTRY_CHECKS)]
 Parents = Annotated[tuple[Id, ...], Meta(max_length=limits.MAX_PARENTS)]
 
 
@@ -121,6 +122,9 @@ class SegmentTensor(Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     """First sample id where ids count up by one, so that ``ids`` need not be read; else -1."""
     bytes: Count = 0
     """Stored bytes of all objects of this tensor in this segment."""
+    checks: Checks = b""
+    """Four bytes for each object, by which one is told from another of the same form; four for all of them together
+    where they are many; none where they are not known. See `zlake.segments.identity`."""
 
 
 class Extent(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

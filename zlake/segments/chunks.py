@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from zlake.errors import CorruptObjectError
 from zlake.segments.codecs import CHECKSUM_BYTES, INDEX_ENTRY_BYTES, crc32c
+from zlake.segments.identity import Checks, compare, end_bytes, shard_list
 from zlake.segments.layout import ArrayLayout
 from zlake.storage.store import Store
 from zlake.types import Array, IntArray
@@ -30,6 +31,8 @@ class Chunks(ABC):
         Where the tensor lies.
     layout
         The array.
+    checks
+        Of its objects, where they are known.
 
     Attributes
     ----------
@@ -51,15 +54,19 @@ class Chunks(ABC):
         What this costs its cache so far.
     """
 
-    def __init__(self, store: Store, prefix: str, layout: ArrayLayout) -> None:
+    def __init__(self, store: Store, prefix: str, layout: ArrayLayout, checks: Checks | None = None) -> None:
         self._store = store
         self._prefix = prefix
         self._layout = layout
         units = layout.chunk[0]
         self.chunks = layout.shard[0] // units if layout.shard else 1
         self.row_bytes = layout.dtype.itemsize * prod(layout.shape[1:])
-        self.index_bytes = self.chunks * INDEX_ENTRY_BYTES + CHECKSUM_BYTES if layout.shard else 0
+        self.end_bytes = end_bytes(layout, self.chunks) if layout.shard else 0
         self.flags = bytearray(-(-layout.shape[0] // units))
+        self._objects = checks
+        self._checks = checks  # of chunks; of those in shards, known as soon as the end of the shard is
+        if checks is not None and layout.shard:
+            self._checks = np.zeros(layout.objects[0] * self.chunks, np.uint32)
         self.clean = False
         self.weight = 0
         self.data: Bytes
@@ -123,6 +130,12 @@ class Chunks(ABC):
     def _check(self, chunks: list[int]) -> None:
         """Check these chunks, and set their flags."""
 
+    def _compare(self, chunk: int, stored: int) -> None:
+        """Raise unless a whole chunk, which ends in this checksum, is the one that belongs here."""
+        if self._checks is not None:
+            number, within = divmod(chunk, self.chunks)
+            compare(stored, self._checks[chunk], self._key(number), within if self.end_bytes else None)
+
     def _key(self, number: int) -> str:
         """Return the key of an object."""
         return self._prefix + self._layout.object_key((number, *(0 for _ in self._layout.shape[1:])))
@@ -131,11 +144,16 @@ class Chunks(ABC):
         """Return how many chunks of an object hold data."""
         return min(self.chunks, len(self.flags) - number * self.chunks)
 
-    def _index(self, stored: bytes, key: str) -> npt.NDArray[np.uint64]:
-        """Return offset and size of each chunk, ``(chunks, 2)``, from the end of a shard."""
-        if len(stored) != self.index_bytes:
+    def _end(self, stored: bytes, number: int) -> npt.NDArray[np.uint64]:
+        """Take in the end of a shard, and return offset and size of each chunk, ``(chunks, 2)``."""
+        key = self._key(number)
+        if len(stored) != self.end_bytes:
             raise CorruptObjectError(f"{key}: the object is shorter than its shard index: it was cut off")
-        body = stored[:-CHECKSUM_BYTES]
+        if self._objects is not None and self._checks is not None:
+            first = number * self.chunks
+            listed = shard_list(stored, self.chunks, int(self._objects[number]), key)
+            self._checks[first : first + self.chunks] = listed
+        body = stored[-CHECKSUM_BYTES - INDEX_ENTRY_BYTES * self.chunks : -CHECKSUM_BYTES]
         found, expected = crc32c(body), int.from_bytes(stored[-CHECKSUM_BYTES:], "little")
         if found != expected:
             raise CorruptObjectError(

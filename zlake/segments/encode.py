@@ -1,8 +1,8 @@
 """Arrays to objects: chunks through their codec chain, shards with their index, nothing concatenated on the way.
 
-A shard is what the ``sharding_indexed`` codec of Zarr v3 defines: encoded inner chunks back to back in C order, then
-an index of (offset, size) pairs, uint64 little endian, of *all* inner chunks, those beyond the array's edge marked
-by 2^64 - 1, then the index's crc32c.
+A shard is what the ``sharding_indexed`` codec of Zarr v3 defines: encoded inner chunks back to back in C order, then a
+list of their checksums, which the index says nothing of, then an index of (offset, size) pairs, uint64 little endian,
+of *all* inner chunks, those beyond the array's edge marked by 2^64 - 1, then the index's crc32c.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from zlake.segments.buffers import ShardBuffer, ShardBuffers
-from zlake.segments.codecs import ABSENT, CHECKSUM_BYTES, INDEX_ENTRY_BYTES, Encoder, checksum, encode, encoder
+from zlake.segments.codecs import ABSENT, CHECKSUM_BYTES, Encoder, checksum, encode, encoder
+from zlake.segments.identity import end_bytes
 from zlake.segments.layout import ArrayLayout
 from zlake.segments.pieces import Pieces
 from zlake.types import Array
@@ -33,11 +34,13 @@ _CHUNKS_AHEAD = 32
 class StoredObject:
     """One object of an array: its key below the tensor's group, and its bytes.
 
-    Where ``buffer`` is given the bytes lie in it, so it is to be given back once they are stored.
+    Its ``check`` is as `zlake.segments.identity` says. Where ``buffer`` is given the bytes lie in it, so it is to be
+    given back once they are stored.
     """
 
     key: str
     data: bytes | memoryview
+    check: bytes
     buffer: ShardBuffer | None = None
 
 
@@ -104,18 +107,19 @@ def _encode_chunks(grid: _Grid, values: Pieces, workers: Executor) -> Iterator[S
     layout = grid.layout
     if layout.chunk == layout.shape:
         chunk = values.region((0,) * len(layout.shape), layout.shape)
-        yield StoredObject(layout.object_key((0,) * len(layout.shape)), encode(layout.codec, chunk))
+        data = encode(layout.codec, chunk)
+        yield StoredObject(layout.object_key((0,) * len(layout.shape)), data, data[-CHECKSUM_BYTES:])
         return
     starts = (start for position in grid.objects() for start in grid.chunks(position) if start is not None)
     for position, data in zip(grid.objects(), _encoded(grid, starts, values, workers), strict=True):
-        yield StoredObject(layout.object_key(position), data)
+        yield StoredObject(layout.object_key(position), data, data[-CHECKSUM_BYTES:])
 
 
 def _raw_shard(grid: _Grid, position: Index, values: Pieces, buffers: ShardBuffers) -> StoredObject:
     starts = list(grid.chunks(position))
     stride = grid.chunk_bytes + CHECKSUM_BYTES
     sizes = [-1 if start is None else stride for start in starts]
-    buffer = buffers.take(stride * (len(starts) - sizes.count(-1)) + _index_bytes(len(starts)))
+    buffer = buffers.take(stride * (len(starts) - sizes.count(-1)) + end_bytes(grid.layout, len(starts)))
     at = 0
     for start in starts:
         if start is not None:
@@ -123,7 +127,7 @@ def _raw_shard(grid: _Grid, position: Index, values: Pieces, buffers: ShardBuffe
             _fill(grid, values, start, chunk)
             buffer.data[at + grid.chunk_bytes : at + stride] = checksum(chunk)
             at += stride
-    return _finish_shard(grid.layout.object_key(position), buffer, sizes)
+    return _finish_shard(grid.layout, position, buffer, sizes)
 
 
 def _compressed_shards(grid: _Grid, values: Pieces, workers: Executor, buffers: ShardBuffers) -> Iterator[StoredObject]:
@@ -132,17 +136,17 @@ def _compressed_shards(grid: _Grid, values: Pieces, workers: Executor, buffers: 
     for position, starts in shards:
         encoded = [None if start is None else next(chunks) for start in starts]
         sizes = [-1 if data is None else len(data) for data in encoded]
-        buffer = buffers.take(sum(size for size in sizes if size > 0) + _index_bytes(len(starts)))
+        buffer = buffers.take(sum(size for size in sizes if size > 0) + end_bytes(grid.layout, len(starts)))
         at = 0
         for data in encoded:
             if data is not None:
                 buffer.data[at : at + len(data)] = data
                 at += len(data)
-        yield _finish_shard(grid.layout.object_key(position), buffer, sizes)
+        yield _finish_shard(grid.layout, position, buffer, sizes)
 
 
-def _finish_shard(key: str, buffer: ShardBuffer, sizes: list[int]) -> StoredObject:
-    """Put the index behind encoded chunks of these sizes (-1: absent) that lie back to back in the buffer."""
+def _finish_shard(layout: ArrayLayout, position: Index, buffer: ShardBuffer, sizes: list[int]) -> StoredObject:
+    """Put list and index behind encoded chunks of these sizes (-1: absent) that lie back to back in the buffer."""
     lengths = np.array(sizes, np.int64)
     present = lengths >= 0
     ends = np.cumsum(lengths[present])
@@ -150,9 +154,12 @@ def _finish_shard(key: str, buffer: ShardBuffer, sizes: list[int]) -> StoredObje
     index[present, 0] = ends - lengths[present]
     index[present, 1] = lengths[present]
     at = int(ends[-1])
-    stop = at + _index_bytes(len(sizes))
-    buffer.data[at:stop] = index.tobytes() + checksum(index)
-    return StoredObject(key, buffer.data[:stop], buffer)
+    stop = at + end_bytes(layout, len(sizes))
+    checks = np.zeros((len(sizes), CHECKSUM_BYTES), np.uint8)
+    checks[present] = buffer[ends[:, None] + np.arange(-CHECKSUM_BYTES, 0)]
+    listed = checks.tobytes()
+    buffer.data[at:stop] = (listed if layout.listed else b"") + index.tobytes() + checksum(index)
+    return StoredObject(layout.object_key(position), buffer.data[:stop], checksum(listed), buffer)
 
 
 def _fill(grid: _Grid, values: Pieces, start: Index, out: npt.NDArray[np.uint8]) -> None:
@@ -186,7 +193,3 @@ def _encode_one(grid: _Grid, values: Pieces, start: Index, compress: Encoder) ->
         _fill(grid, values, start, chunk.reshape(-1).view(np.uint8))
     data = compress(chunk)
     return b"".join((data, checksum(data)))
-
-
-def _index_bytes(chunks: int) -> int:
-    return INDEX_ENTRY_BYTES * chunks + CHECKSUM_BYTES

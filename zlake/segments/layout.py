@@ -45,6 +45,8 @@ class ArrayLayout:
         Name of the codec chain of a chunk (`zlake.segments.codecs`).
     dimensions
         A name for each axis.
+    listed
+        Whether each shard lists the checksums of its chunks before its index (`zlake.segments.identity`).
     """
 
     name: str
@@ -54,6 +56,7 @@ class ArrayLayout:
     shard: tuple[int, ...]
     codec: str
     dimensions: tuple[str, ...]
+    listed: bool = False
 
     def object_key(self, position: tuple[int, ...]) -> str:
         """Return the key, below the tensor's group, of the object at a position in `objects`.
@@ -140,7 +143,7 @@ def arrays(entry: SegmentTensor, dtype: np.dtype[Any]) -> dict[str, ArrayLayout]
     first = {"dense": item, "ragged": "element", "encoded": "byte"}[entry.layout]
     dimensions = (first, *(f"axis_{i}" for i in range(len(entry.shape))))
     shape = (entry.elements, *entry.shape)
-    found = [ArrayLayout(VALUES, dtype, shape, entry.inner, entry.shard, entry.codec, dimensions)]
+    found = [ArrayLayout(VALUES, dtype, shape, entry.inner, entry.shard, entry.codec, dimensions, _listed(entry))]
 
     def sidecar(name: str, of: np.dtype[Any], length: int, dimensions: tuple[str, ...], width: int = 0) -> None:
         chunk = entry.sidecar or max(1, length)
@@ -156,6 +159,10 @@ def arrays(entry: SegmentTensor, dtype: np.dtype[Any]) -> dict[str, ArrayLayout]
     if entry.id_start < 0:
         sidecar(IDS, _UINT64, entry.rows, ("sample",))
     return {array.name: array for array in found}
+
+
+def _listed(entry: SegmentTensor) -> bool:
+    return bool(entry.shard and entry.checks)
 
 
 def _runs(elements: int, unit_bytes: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from zlake.errors import CorruptObjectError, ObjectNotFoundError
 from zlake.segments import filemap
 from zlake.segments.chunks import Chunks, NotHere
 from zlake.segments.codecs import ABSENT, CHECKSUM_BYTES, crc32c
+from zlake.segments.identity import Checks
 from zlake.segments.layout import ArrayLayout
 from zlake.storage.failure import translate
 from zlake.storage.store import Store
@@ -29,12 +30,12 @@ class Maps(Chunks):
         If the system cannot map so much.
     """
 
-    def __init__(self, store: Store, prefix: str, layout: ArrayLayout) -> None:
-        super().__init__(store, prefix, layout)
+    def __init__(self, store: Store, prefix: str, layout: ArrayLayout, checks: Checks | None = None) -> None:
+        super().__init__(store, prefix, layout, checks)
         self._lock = threading.Lock()
         self._data_bytes = layout.chunk[0] * self.row_bytes
         chunk_bytes = self._data_bytes + CHECKSUM_BYTES
-        object_bytes = -(-(self.chunks * chunk_bytes + self.index_bytes) // mmap.PAGESIZE) * mmap.PAGESIZE
+        object_bytes = -(-(self.chunks * chunk_bytes + self.end_bytes) // mmap.PAGESIZE) * mmap.PAGESIZE
         objects = layout.objects[0]
         if objects * object_bytes > _MAX_BYTES:
             raise NotHere(prefix)
@@ -73,6 +74,7 @@ class Maps(Chunks):
                     f"{self._key(number)}: the crc32c of chunk {within} is {found:08x}, stored is {stored:08x}: "
                     "the object is damaged"
                 )
+            self._compare(chunk, found)
             self.flags[chunk] = 1
 
     def _fetch(self, chunks: list[int]) -> None:
@@ -113,14 +115,14 @@ class Maps(Chunks):
         """Make sure that the chunks lie where `typed` expects them and that the file holds them; return its size."""
         size = os.fstat(descriptor).st_size
         here = self._chunks_in(number)
-        if self.index_bytes:
-            index = self._index(os.pread(descriptor, self.index_bytes, max(0, size - self.index_bytes)), key)
+        if self.end_bytes:
+            index = self._end(os.pread(descriptor, self.end_bytes, max(0, size - self.end_bytes)), number)
             expected = np.full((self.chunks, 2), ABSENT, np.uint64)
             expected[:here, 0] = np.arange(here, dtype=np.uint64) * np.uint64(self.chunk_bytes)
             expected[:here, 1] = self.chunk_bytes
             if not np.array_equal(index, expected):
                 raise NotHere(key)  # another tool wrote it
-        needed = here * self.chunk_bytes + self.index_bytes
+        needed = here * self.chunk_bytes + self.end_bytes
         if size != needed:
             raise CorruptObjectError(f"{key}: the object has {size} bytes, not {needed}")
         return size

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from zlake.errors import CorruptObjectError, ObjectNotFoundError
 from zlake.segments.chunks import Chunks, NotHere
 from zlake.segments.codecs import ABSENT, decode
+from zlake.segments.identity import Checks, check_of
 from zlake.segments.layout import ArrayLayout
 from zlake.storage.store import Request, Store
 
@@ -23,8 +24,8 @@ class Resident(Chunks):
         If there is no memory.
     """
 
-    def __init__(self, store: Store, prefix: str, layout: ArrayLayout) -> None:
-        super().__init__(store, prefix, layout)
+    def __init__(self, store: Store, prefix: str, layout: ArrayLayout, checks: Checks | None = None) -> None:
+        super().__init__(store, prefix, layout, checks)
         chunk_bytes = layout.chunk[0] * self.row_bytes
         try:
             data = np.empty(layout.objects[0] * self.chunks * chunk_bytes, np.uint8)
@@ -40,9 +41,10 @@ class Resident(Chunks):
             number, within = divmod(chunk, self.chunks)
             start: int = 0
             stop: int | None = None
-            if self.index_bytes:
+            if self.end_bytes:
                 offset, size = self._indexes[number][within]
                 if offset == ABSENT and size == ABSENT:  # another tool left out a chunk of zeros
+                    self._compare(chunk, 0)
                     self._slice(chunk)[...] = 0
                     self._done(chunk)
                     continue
@@ -58,8 +60,10 @@ class Resident(Chunks):
                 raise CorruptObjectError(
                     f"{request.key}: the object ends within chunk {chunk % self.chunks}: it was cut off"
                 )
-            where = f"{request.key}, chunk {chunk % self.chunks}" if self.index_bytes else request.key
-            self._slice(chunk)[...] = decode(self._layout.codec, stored, self.chunk_bytes, where)
+            where = f"{request.key}, chunk {chunk % self.chunks}" if self.end_bytes else request.key
+            plain = decode(self._layout.codec, stored, self.chunk_bytes, where)
+            self._compare(chunk, check_of(stored))
+            self._slice(chunk)[...] = plain
             self._done(chunk)
 
     def _done(self, chunk: int) -> None:
@@ -70,14 +74,14 @@ class Resident(Chunks):
         return self.data[chunk * self.chunk_bytes : (chunk + 1) * self.chunk_bytes]
 
     def _load_indexes(self, numbers: list[int]) -> None:
-        if not self.index_bytes or not numbers:
+        if not self.end_bytes or not numbers:
             return
         keys = [self._key(number) for number in numbers]
-        stored = self._store.read_many([Request(key, -self.index_bytes) for key in keys])
+        stored = self._store.read_many([Request(key, -self.end_bytes) for key in keys])
         for number, key, tail in zip(numbers, keys, stored, strict=True):
             if tail is None:
                 raise _missing(key)
-            self._indexes[number] = self._index(tail, key)
+            self._indexes[number] = self._end(tail, number)
 
 
 def _missing(key: str) -> ObjectNotFoundError:

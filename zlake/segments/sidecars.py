@@ -9,6 +9,7 @@ import numpy as np
 from zlake.errors import CorruptObjectError, ObjectNotFoundError
 from zlake.segments.cache import Cache, Slot
 from zlake.segments.codecs import decode
+from zlake.segments.identity import Checks, check_of, compare
 from zlake.segments.layout import OFFSETS, SEQUENCE_OFFSETS, ArrayLayout
 from zlake.storage.store import Request, Store
 from zlake.types import Array, IntArray
@@ -38,14 +39,19 @@ class Sidecar:
         Largest value that an offset may have.
     cache
         Bounds the decoded bytes.
+    checks
+        Of its objects, where they are known.
     """
 
-    def __init__(self, store: Store, prefix: str, layout: ArrayLayout, limit: int, cache: Cache) -> None:
+    def __init__(
+        self, store: Store, prefix: str, layout: ArrayLayout, limit: int, cache: Cache, checks: Checks | None = None
+    ) -> None:
         self.store = store
         self._prefix = prefix
         self._layout = layout
         self._limit = limit if layout.name in (OFFSETS, SEQUENCE_OFFSETS) else -1
         self._cache = cache
+        self._checks = checks
         self._slot: Slot[_Loaded] = Slot()
         self._chunk = layout.chunk[0]
         self._chunks = -(-layout.shape[0] // self._chunk)
@@ -107,6 +113,8 @@ class Sidecar:
             if data is None:
                 raise ObjectNotFoundError(f"{request.key}: the object is missing, though the dataset refers to it")
             plain = decode(self._layout.codec, data, size, request.key)
+            if self._checks is not None:
+                compare(check_of(data), self._checks[chunk], request.key)
             values = plain.view(self._layout.dtype).reshape(self._layout.chunk)
             start = chunk * self._chunk
             part = loaded.array[start : start + self._chunk]

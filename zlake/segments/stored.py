@@ -19,6 +19,7 @@ from zlake.format.paths import tensor_prefix
 from zlake.segments import filemap
 from zlake.segments.arrays import StoredValues
 from zlake.segments.cache import MAX_MAPS, caches
+from zlake.segments.identity import Checks, by_array
 from zlake.segments.layout import IDS, OFFSETS, SEQUENCE_OFFSETS, VALUES, ArrayLayout, arrays
 from zlake.segments.mapped import MappedValues
 from zlake.segments.maps import Maps
@@ -45,15 +46,16 @@ class StoredSource:
         shared = caches(context)
         prefix = tensor_prefix(entry.segment, key)
         layouts = arrays(entry, dtype)
+        checks = by_array(entry, layouts)
         limits = {OFFSETS: entry.elements, SEQUENCE_OFFSETS: self.items}
         self._sidecars = {
-            name: Sidecar(store, prefix, layout, limits.get(name, -1), shared.decoded)
+            name: Sidecar(store, prefix, layout, limits.get(name, -1), shared.decoded, checks.get(name))
             for name, layout in layouts.items()
             if name != VALUES
         }
         values = layouts[VALUES]
         self._values = StoredValues(store, prefix, values)
-        self._ways = _ways(store, prefix, values, context)
+        self._ways = _ways(store, prefix, values, context, checks.get(VALUES))
         self._memory = next(self._ways, None)
         self._lock = threading.Lock()
         self._near = "://" not in store.url or store.url.startswith(("file://", "mem://"))
@@ -113,15 +115,17 @@ class StoredSource:
         return pairs(here(self._sidecars[SEQUENCE_OFFSETS], rows, 1), rows)
 
 
-def _ways(store: Store, prefix: str, layout: ArrayLayout, context: Context) -> Iterator[MappedValues]:
+def _ways(
+    store: Store, prefix: str, layout: ArrayLayout, context: Context, checks: Checks | None
+) -> Iterator[MappedValues]:
     """Yield the ways in which the values can be had in memory, the best first."""
     if layout.chunk[1:] != layout.shape[1:] or layout.shard[1:] not in ((), layout.shape[1:]) or not layout.shape[0]:
         return  # tiles, or nothing at all
     shared = caches(context)
     if layout.codec == "raw" and layout.objects[0] <= MAX_MAPS and filemap.available():
-        yield MappedValues(layout, partial(Maps, store, prefix, layout), shared.maps)
+        yield MappedValues(layout, partial(Maps, store, prefix, layout, checks), shared.maps)
     if prod(layout.objects) * prod(layout.shard or layout.chunk) * layout.dtype.itemsize <= resident_bound(context):
-        yield MappedValues(layout, partial(Resident, store, prefix, layout), shared.decoded)
+        yield MappedValues(layout, partial(Resident, store, prefix, layout, checks), shared.decoded)
 
 
 def resident_bound(context: Context) -> int:

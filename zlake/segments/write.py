@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from math import prod
 from typing import Final
 
@@ -21,6 +22,7 @@ from zlake.segments.buffers import ShardBuffer, ShardBuffers
 from zlake.segments.check import check_block
 from zlake.segments.codecs import chain_metadata
 from zlake.segments.encode import StoredObject, encode_array
+from zlake.segments.identity import entry_checks
 from zlake.segments.layout import IDS, OFFSETS, SEQUENCE_OFFSETS, SHAPES, arrays, choose_layout
 from zlake.segments.metadata import segment_documents
 from zlake.segments.pieces import Pieces
@@ -87,12 +89,14 @@ def write_segment(
     buffers = ShardBuffers()
     writes = _Writes(store, context.writes_in_flight, buffers)
     stored = dict.fromkeys(tensors, 0)
+    checks: dict[str, list[bytes]] = {key: [] for key in tensors}
     try:
         with ThreadPoolExecutor(context.threads, "zlake-encode") as workers:  # which begins none that it does not need
             for key, (block, _) in tensors.items():
                 for item in _tensor_objects(entries[key], block, values[key], workers, buffers):
                     writes.start(f"{prefix}{key}/{item.key}", item.data, item.buffer)
                     stored[key] += len(item.data)
+                    checks[key].append(item.check)
         for name, document in documents.items():
             writes.start(prefix + name, document)
             stored[name.partition("/")[0]] += len(document)
@@ -102,7 +106,10 @@ def write_segment(
     except BaseException:
         writes.abandon()
         raise
-    return {key: msgspec.structs.replace(entry, bytes=stored[key]) for key, entry in entries.items()}
+    return {
+        key: msgspec.structs.replace(entry, bytes=stored[key], checks=entry_checks(checks[key]))
+        for key, entry in entries.items()
+    }
 
 
 def _tensor_objects(
@@ -112,7 +119,7 @@ def _tensor_objects(
     for name, layout in arrays(entry, block.dtype).items():
         column = columns.get(name)
         pieces = values if column is None else Pieces.of(column)
-        yield from encode_array(layout, pieces, workers, buffers)
+        yield from encode_array(replace(layout, listed=bool(layout.shard)), pieces, workers, buffers)
 
 
 def _nbytes(entry: SegmentTensor, block: Block) -> int:

@@ -98,7 +98,8 @@ class Report:
         lines.append(f"{whole} of {len(self.versions)} versions are whole")
         for version in self.versions:
             if not version.intact:
-                what = f"damaged tensors {list(version.damaged_tensors)}" if version.damaged_tensors else "unreadable"
+                damaged = list(version.damaged_tensors)
+                what = f"damaged tensors {damaged}; all others read" if damaged else "unreadable"
                 lines.append(f"  {version.kind} {version.id}: {what}")
         return "\n".join(lines + self._notes())
 

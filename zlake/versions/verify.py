@@ -219,9 +219,11 @@ class _Verification:
         for entry in entries:
             part = (entry.segment, state.key)
             used.add(part)
-            if part not in self.parts:
-                stored = "uint8" if entry.layout == "encoded" else state.dtype
-                self.parts[part] = (entry, np.dtype(stored))
+            stored = np.dtype("uint8" if entry.layout == "encoded" else state.dtype)
+            if self.parts.setdefault(part, (entry, stored)) != (entry, stored):
+                key = paths.snapshot_key(snapshot_id)
+                self._damage(key, f"tensor {state.name!r}: another version says otherwise of segment {entry.segment}")
+                whole = False
         return whole
 
     # ------------------------------------------------------------ segments
