@@ -116,7 +116,7 @@ def test_verify_finds_a_missing_object(capsys, path):
     assert out.strip()
 
 
-@pytest.mark.parametrize("command", ["info", "log", "ls", "diff", "verify"])
+@pytest.mark.parametrize("command", ["info", "log", "ls", "diff", "verify", "gc"])
 def test_errors_take_one_line(capsys, path, tmp_path, command):
     for bad, word in {tmp_path / "nothing": "nothing", f"{path}@nothing": "nothing", "x://y/z": "x"}.items():
         code, out, err = run(capsys, command, bad)

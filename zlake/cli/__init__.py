@@ -1,4 +1,4 @@
-"""The command ``zlake``: look at datasets from a terminal. It never writes to one."""
+"""The command ``zlake``: look at datasets from a terminal. Only `zlake gc` changes one."""
 
 from zlake.cli.main import main
 

@@ -72,3 +72,10 @@ def verify(options: Namespace) -> bool:
     report = load(options.path, read_only=True).verify(deep=options.deep, progressbar=sys.stderr.isatty())
     sys.stdout.write(f"{report}\n")
     return bool(report)
+
+
+def gc(options: Namespace) -> bool:
+    """Collect garbage, or look what there is of it, and print what went and what stays."""
+    ds = load(options.path, read_only=options.dry_run)
+    sys.stdout.write(f"{ds.gc(options.grace, dry_run=options.dry_run)}\n")
+    return True

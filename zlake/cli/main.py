@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -16,6 +17,7 @@ DAMAGED: Final = 1
 """`zlake verify` found damage."""
 FAILED: Final = 2
 """The command could not be carried out, or was not understood."""
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="zlake", description="Look at zlake datasets. No command writes to one.")
+    parser = argparse.ArgumentParser(prog="zlake", description="Look at zlake datasets. Only gc changes one.")
     found = parser.add_subparsers(required=True, metavar="COMMAND")
     path = "path or URL, optionally with @branch, @tag or @commit; credentials are taken from the environment"
 
@@ -83,4 +85,37 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("path", help=path)
     verify.add_argument("--deep", action="store_true", help="check the checksums of all samples too")
     verify.set_defaults(run=commands.verify)
+
+    gc = found.add_parser(
+        "gc",
+        help="delete what nothing has needed for a grace period",
+        description="Mark what no branch, tag, lease or open session needs, and delete what was marked a grace period "
+        "ago and still is of no use. Call it now and then; others may use the dataset meanwhile.",
+    )
+    gc.add_argument("path", help="path or URL; credentials are taken from the environment")
+    gc.add_argument(
+        "--grace",
+        type=_seconds,
+        metavar="TIME",
+        help="for how long everything stays that was in use: a number with s, m, h, d or w behind it, 7d by default; 0 "
+        "deletes at once: only where nobody else uses the dataset",
+    )
+    gc.add_argument("--dry-run", action="store_true", help="change nothing, and print what would go")
+    gc.set_defaults(run=commands.gc)
     return parser
+
+
+def _seconds(text: str) -> float:
+    """Return a length of time such as ``12h`` in seconds.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none.
+    """
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw]?)", text.strip(), re.ASCII)
+    if found is None or (not found[2] and float(found[1])):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no length of time: a number with s, m, h, d or w behind it is wanted, such as 12h or 7d"
+        )
+    return float(found[1]) * _UNITS.get(found[2], 0)
