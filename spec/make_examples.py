@@ -223,9 +223,9 @@ def other(data: bytes) -> bytes:
     return checked(data[-5::-1])
 
 
-def swapped(data: bytes) -> bytes:
-    """Exchange the first two inner chunks of a shard, of four rows of six numbers each."""
-    return data[52:104] + data[:52] + data[104:]
+def other_inner(data: bytes) -> bytes:
+    """Put another chunk of the same form in the place of the first in a shard, of four rows of six numbers."""
+    return checked(bytes(range(48))) + data[52:]
 
 
 def falling(data: bytes) -> bytes:
@@ -293,7 +293,7 @@ DAMAGES = (
     Damage("values-missing", "samples that are gone", NOT_FOUND, VALUES, gone),
     Damage("shard-bit", "a flipped bit in an inner chunk of a shard", CORRUPT, SHARD, flip, paged),
     Damage("shard-index", "a flipped bit in the index of a shard", CORRUPT, SHARD, flip_last, paged),
-    Damage("shard-swapped", "two inner chunks of a shard exchanged", CORRUPT, SHARD, swapped, paged),
+    Damage("shard-other", "another inner chunk of the same form in a shard", CORRUPT, SHARD, other_inner, paged),
     Damage("shard-cut", "a shard that ends too early", CORRUPT, SHARD, half, paged),
     Damage("text-inflates", "a chunk that inflates to more than its array says", CORRUPT, TEXT, inflated, paged),
     Damage("offsets-bit", "a flipped bit in offsets", CORRUPT, OFFSETS, flip, paged),
