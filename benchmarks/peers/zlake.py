@@ -48,6 +48,11 @@ class Adapter:
         """Return in how many extents the images lie."""
         return int(self.load(path)._session.columns["images"].content().n_extents)
 
+    def optimize(self, path: str) -> int:
+        """Bring scattered rows together; return in how many extents the images lie then."""
+        self.zlake.load(path).optimize()
+        return self.extents(path)
+
     def create_fixed(self, path: str) -> Any:
         ds = self.create(path)
         with ds:

@@ -72,7 +72,10 @@ def hundred(peer: Any, job: Job) -> Result:
 
 
 def single_rows(peer: Any, job: Job) -> Result:
-    """Append rows one by one, each durable; then read them all in order, beside the same rows written at once."""
+    """Append rows one by one, each durable; then read them all in order, beside the same rows written at once.
+
+    Where there is a compaction they are read once more after it.
+    """
     count = QUICK_SINGLES if job.quick else SINGLES
     images, labels = (array[:count] for array in data.fixed())
     bulk = f"{job.scratch}/bulk"
@@ -96,4 +99,11 @@ def single_rows(peer: Any, job: Job) -> Result:
         assert _epoch(batches) == count
         rates.append(timed(lambda batches=batches: _epoch(batches)))
     extra["bulk / singles read"] = rates[0] / rates[1]
+    if hasattr(peer, "optimize"):
+        begin = time.perf_counter()
+        extra["extents after"] = peer.optimize(path)
+        extra["optimize s"] = time.perf_counter() - begin
+        batches = peer.epoch_fixed(path, BATCH)
+        assert _epoch(batches) == count
+        extra["bulk / optimized read"] = rates[0] / timed(lambda: _epoch(batches))
     return Result(count / took, "rows/s", extra)
