@@ -25,8 +25,8 @@ from zlake.versions.appended import Appended, union
 from zlake.versions.changes import Changes, RowChanges
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
 from zlake.versions.rebase import rebase
-from zlake.versions.rebase_rows import ids_of
 from zlake.versions.rebase_schema import info_value
+from zlake.versions.row_ids import ids_of
 
 _FIXED: Final = ("htype", "dtype", "ndim")
 """What a tensor is, in a receipt as in its state."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,17 @@ def concat(a: ExtentMap, b: ExtentMap) -> ExtentMap:
         np.concatenate((a.segment, b.segment)),
         np.concatenate((a.start, b.start)),
         np.concatenate((a.count, b.count)),
+    )
+
+
+def join(maps: Sequence[ExtentMap]) -> ExtentMap:
+    """Return the rows of all maps, one behind the other; they use one segment table."""
+    if len(maps) == 1:
+        return maps[0]
+    return ExtentMap.normalized(
+        np.concatenate([m.segment for m in maps]),
+        np.concatenate([m.start for m in maps]),
+        np.concatenate([m.count for m in maps]),
     )
 
 

@@ -14,9 +14,10 @@ from zlake.session import present
 from zlake.session.column import Column
 from zlake.session.session import Session
 from zlake.types import IntArray
-from zlake.versions.compare import Comparison, RowDiff
+from zlake.versions.compare import Comparison
 from zlake.versions.read_head import detached
 from zlake.versions.repository import Repository
+from zlake.versions.row_diff import RowDiff
 
 Change = Literal["removed", "updated", "added"]
 

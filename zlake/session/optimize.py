@@ -27,7 +27,6 @@ from zlake.session.rewrite import block_of
 from zlake.session.session import Session, alone
 from zlake.versions import fragments
 from zlake.versions.compact import Moves
-from zlake.versions.compare import join
 from zlake.versions.head import Head
 from zlake.versions.protocol import nothing_changed
 
@@ -262,7 +261,7 @@ class _Rewriting:
     def _moves(self, column: Column, parts: Sequence[ExtentMap]) -> Moves:
         segments, made = column.base()[0], self._made[column.key]
         new = ExtentMap.from_runs([(len(segments) + i, 0, entry.rows) for i, entry in enumerate(made)])
-        return Moves((*segments, *made), join(parts), new)
+        return Moves((*segments, *made), edit.join(parts), new)
 
 
 def _apart(column: Column, rows: ExtentMap, itemsize: int) -> Iterator[ExtentMap]:

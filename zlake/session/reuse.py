@@ -18,7 +18,6 @@ from zlake.format.documents import SegmentTensor
 from zlake.segments.gather import gather_ids
 from zlake.session.column import Column
 from zlake.types import IdArray
-from zlake.versions.compare import join
 
 _LEAST_RUN = 32
 """Chosen rows that lie together, on average, where a segment is taken as it is."""
@@ -82,7 +81,7 @@ class Wanted:
             else:
                 parts.append(edit.slice_(new, written, written + count))
                 written += count
-        return join(parts)
+        return edit.join(parts)
 
 
 def wanted(column: Column, rows: Selection | int | None) -> Wanted:

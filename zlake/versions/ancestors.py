@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
 from zlake.errors import CorruptObjectError, RefNotFoundError
@@ -190,3 +190,41 @@ def is_ancestor(objects: Objects, commit_id: str, of: Snapshot) -> bool:
         for parent in found.parents:
             queue.add(parent)
     return commit_id in queue.met
+
+
+def new_commits(objects: Objects, tip: Snapshot, known: Iterable[str]) -> tuple[set[str], frozenset[str]]:
+    """Return the commits that lead to ``tip`` but to none of ``known``, and the others that they follow directly.
+
+    Reads no further back than to where the histories meet.
+    """
+    graph = Graph(objects)
+    (first,) = graph.add(tip)
+    new: set[str] = set()
+    edge: set[str] = set()
+    colors: dict[str, bool] = {}  # by commit, whether it leads to a known one, as far as is known
+    heap: list[tuple[int, str]] = []
+    open_ = 0  # waiting commits that are new as far as is known
+
+    def paint(commit: str, is_known: bool) -> None:
+        nonlocal open_
+        before = colors.get(commit)
+        if before is None:
+            heappush(heap, (-graph.brief(commit).generation, commit))
+            open_ += not is_known
+        elif is_known and not before:
+            open_ -= 1
+        colors[commit] = bool(before) or is_known
+
+    paint(first, False)
+    for commit in known:
+        paint(commit, True)
+    while open_:
+        commit = heappop(heap)[1]
+        parents = graph.brief(commit).parents
+        if not colors[commit]:
+            open_ -= 1
+            new.add(commit)
+            edge.update(parents)
+        for parent in parents:
+            paint(parent, colors[commit])
+    return new, frozenset(edge - new)

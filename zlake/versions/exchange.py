@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 from typing import Final
 
 from zlake.errors import (
     CollectedError,
     CommitError,
-    DatasetCorruptError,
     DivergedError,
     RefExistsError,
     StagedChangesError,
     UnrelatedDatasetsError,
 )
 from zlake.format import paths
-from zlake.format.documents import HistoryPage, Ref, Snapshot
+from zlake.format.documents import Ref, Snapshot
 from zlake.format.pages import PAGE_KEYS
 from zlake.storage.store import ObjectInfo, Versioned, Written
 from zlake.storage.transfer import Moved, sizes
 from zlake.versions import branching, refs, tags
-from zlake.versions.ancestors import Graph, is_ancestor
+from zlake.versions.ancestors import is_ancestor, new_commits
 from zlake.versions.bring import DEFAULT, How, bring
 from zlake.versions.guard import check_swept
 from zlake.versions.head import Head
-from zlake.versions.objects import Objects
+from zlake.versions.objects import Either, Objects
 from zlake.versions.reach import Reach, reach
 from zlake.versions.read_head import snapshot_of
 from zlake.versions.repository import Repository
@@ -223,7 +221,7 @@ class Exchange:
     def _send(self, tip: Snapshot, before: Ref | None) -> tuple[int, frozenset[str], Moved]:
         """Bring everything that the destination lacks; return how many commits it lacked, and those they follow."""
         source, dest = self.source, self.dest
-        commits, boundary = new_commits(_Either(source.objects, dest.objects), tip, self._known(before))
+        commits, boundary = new_commits(Either(source.objects, dest.objects), tip, self._known(before))
         found = reach(source.objects, [tip.id], known=boundary)
         for commit in boundary:
             have = reach(source.objects, [commit], known=frozenset(source.snapshot(commit).parents))
@@ -317,59 +315,3 @@ def _documents(found: Reach) -> Iterator[ObjectInfo]:
         yield from (ObjectInfo(f"{paths.page_prefix(page)}{key}", -1, 0.0) for key in keys)
     for commit in sorted(found.commits):
         yield ObjectInfo(paths.snapshot_key(commit), -1, 0.0)
-
-
-class _Either(Objects):
-    """The documents of two clones: what one of them has is what the other one has under this id."""
-
-    def __init__(self, first: Objects, second: Objects) -> None:
-        super().__init__(first.store)
-        self._first, self._second = first, second
-
-    def snapshot(self, snapshot_id: str) -> Snapshot:
-        found = self._first.find_snapshot(snapshot_id)
-        return self._second.snapshot(snapshot_id) if found is None else found
-
-    def history(self, page_id: str) -> HistoryPage:
-        try:
-            return self._first.history(page_id)
-        except DatasetCorruptError:
-            return self._second.history(page_id)
-
-
-def new_commits(objects: Objects, tip: Snapshot, known: Iterable[str]) -> tuple[set[str], frozenset[str]]:
-    """Return the commits that lead to ``tip`` but to none of ``known``, and the others that they follow directly.
-
-    Reads no further back than to where the histories meet.
-    """
-    graph = Graph(objects)
-    (first,) = graph.add(tip)
-    new: set[str] = set()
-    edge: set[str] = set()
-    colors: dict[str, bool] = {}  # by commit, whether it leads to a known one, as far as is known
-    heap: list[tuple[int, str]] = []
-    open_ = 0  # waiting commits that are new as far as is known
-
-    def paint(commit: str, is_known: bool) -> None:
-        nonlocal open_
-        before = colors.get(commit)
-        if before is None:
-            heappush(heap, (-graph.brief(commit).generation, commit))
-            open_ += not is_known
-        elif is_known and not before:
-            open_ -= 1
-        colors[commit] = bool(before) or is_known
-
-    paint(first, False)
-    for commit in known:
-        paint(commit, True)
-    while open_:
-        commit = heappop(heap)[1]
-        parents = graph.brief(commit).parents
-        if not colors[commit]:
-            open_ -= 1
-            new.add(commit)
-            edge.update(parents)
-        for parent in parents:
-            paint(parent, colors[commit])
-    return new, frozenset(edge - new)

@@ -48,12 +48,7 @@ def load_extents(table: ExtentTable, objects: Objects) -> Located:
     maps = []
     for entries, extents in parts:
         maps.append(edit.renumber(extents, adopt(segments, numbers, entries)))
-    joined = ExtentMap.normalized(
-        np.concatenate([m.segment for m in maps]),
-        np.concatenate([m.start for m in maps]),
-        np.concatenate([m.count for m in maps]),
-    )
-    return tuple(segments), joined
+    return tuple(segments), edit.join(maps)
 
 
 def inline_map(table: ExtentTable) -> ExtentMap:
@@ -85,6 +80,16 @@ def adopt(segments: list[SegmentTensor], numbers: dict[str, int], entries: Seque
             segments.append(entry)
         places[i] = place
     return places
+
+
+def pruned(segments: Sequence[SegmentTensor], extents: ExtentMap) -> Located:
+    """Return the segments that a map names, and the map over them."""
+    used = edit.used_segments(extents)
+    if len(used) == len(segments):
+        return tuple(segments), extents
+    mapping = np.zeros(len(segments), np.int64)
+    mapping[used] = np.arange(len(used))
+    return tuple(segments[i] for i in used.tolist()), edit.renumber(extents, mapping)
 
 
 class Part:
@@ -127,13 +132,7 @@ class Part:
 
     def pruned(self) -> Located:
         """Return the table with the segments alone that are used, and the map over it."""
-        segments, extents = self.load()
-        used = edit.used_segments(extents)
-        if len(used) == len(segments):
-            return tuple(segments), extents
-        mapping = np.zeros(len(segments), np.int64)
-        mapping[used] = np.arange(len(used))
-        return tuple(segments[i] for i in used.tolist()), edit.renumber(extents, mapping)
+        return pruned(*self.load())
 
 
 class TableEditor:

@@ -13,8 +13,8 @@ from zlake.versions.conflicts import Conflict, Conflicts
 from zlake.versions.extent_store import load_extents
 from zlake.versions.names import CLASS_NAMES, are_names, merge_names
 from zlake.versions.objects import Objects
-from zlake.versions.rebase_rows import ids_of
 from zlake.versions.rebase_schema import SAMPLE_FIELDS, info_value
+from zlake.versions.row_ids import ids_of
 
 Copied = tuple[TensorState, RowChanges, Mapping[str, Any]]
 """A tensor, the rows to append to it, and its info."""

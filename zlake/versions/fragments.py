@@ -14,7 +14,6 @@ from zlake.extents import edit
 from zlake.extents.map import ExtentMap
 from zlake.format.documents import SegmentTensor
 from zlake.types import IntArray
-from zlake.versions.compare import join
 
 ROW_BYTES = 8
 """What a row counts for beside its values."""
@@ -107,7 +106,7 @@ def pieces(
     size, lot = 0, -1
     for each in found:
         if part and (each.lot != lot or size + each.size > most):
-            made.append(join(part))
+            made.append(edit.join(part))
             part, size = [], 0
         lot = each.lot
         if each.size > most:
@@ -115,7 +114,7 @@ def pieces(
         else:
             part.append(edit.slice_(extents, each.start, each.stop))
             size += each.size
-    return [*made, join(part)] if part else made
+    return [*made, edit.join(part)] if part else made
 
 
 def _cut(extents: ExtentMap, rows: Fragments, size_of: npt.NDArray[np.float64], count: int) -> Iterator[ExtentMap]:

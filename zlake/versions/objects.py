@@ -177,6 +177,26 @@ class Objects:
         return f"{self.store.url.rstrip('/')}/{key}"
 
 
+class Either(Objects):
+    """The documents of two clones: what one of them has is what the other one has under this id."""
+
+    def __init__(self, first: Objects, second: Objects) -> None:
+        super().__init__(first.store)
+        self._first, self._second = first, second
+
+    def snapshot(self, snapshot_id: str) -> Snapshot:
+        """Return a snapshot of either."""
+        found = self._first.find_snapshot(snapshot_id)
+        return self._second.snapshot(snapshot_id) if found is None else found
+
+    def history(self, page_id: str) -> HistoryPage:
+        """Return a page of history of either."""
+        try:
+            return self._first.history(page_id)
+        except DatasetCorruptError:
+            return self._second.history(page_id)
+
+
 def to_map(table: IntArray) -> ExtentMap:
     """Return the map of extents ``(n, 3) int64``: segment, first row, rows."""
     return ExtentMap.normalized(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy())

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-import numpy as np
 from msgspec import structs
 
-from zlake.extents import edit
 from zlake.format.documents import ExtentTable, Info, Snapshot, TensorState
 from zlake.types import IntArray
 from zlake.versions.changes import Changes, RowChanges, RowReader
+from zlake.versions.class_names import renumber, united
 from zlake.versions.compare import Comparison, schema
 from zlake.versions.conflicts import Conflict, Conflicts, conflict_error
 from zlake.versions.extent_store import load_extents
 from zlake.versions.force import copied, joined
-from zlake.versions.names import CLASS_NAMES, are_names, merge_names
+from zlake.versions.names import CLASS_NAMES
 from zlake.versions.objects import Objects
-from zlake.versions.rebase_rows import RowRebase, ids_of
+from zlake.versions.rebase_rows import RowRebase
 from zlake.versions.rebase_schema import info_value, merge_groups, merge_info, merge_schema
+from zlake.versions.row_ids import ids_of
 
 
 def rebase(base: Snapshot, changes: Changes, theirs: Snapshot, objects: Objects, reader: RowReader | None) -> Changes:
@@ -287,22 +286,13 @@ class _Rebase:
         else:
             self.drop(key)
 
-    # ------------------------------------------------------------ class names
-
     def _class_names(self, key: str, base: TensorState, onto: TensorState) -> tuple[list[str] | None, IntArray | None]:
-        """Unite the class names of both sides.
-
-        Returns
-        -------
-        tuple
-            The names, if they are not what the one or the other side alone would give; and the numbers that the
-            classes of changed rows get, if they are not those that they have.
-        """
-        target = self.target_tensors.get(key)
+        """Unite the class names of both sides; as `zlake.versions.class_names.united`."""
         if self.reader is None or not (key in self.infos or onto.info != base.info):
             return None, None
         if not self.reader.holds_classes(onto):
             return None, None
+        target = self.target_tensors.get(key)
         if key in self.infos:
             carried = self.infos[key].get(CLASS_NAMES, [])
         elif target is not None:
@@ -310,26 +300,4 @@ class _Rebase:
         else:
             return None, None
         was, here = (info_value(self.objects, info).get(CLASS_NAMES, []) for info in (base.info, onto.info))
-        if self.foreign and len(carried) < len(was) and was[: len(carried)] == carried:
-            return list(here), None  # names are not taken away: samples that came since may have these classes
-        if here in (was, carried) or not all(map(are_names, (was, here, carried))):
-            return None, None
-        merged, numbers = merge_names(was, here, carried)
-        same = np.array_equal(numbers, np.arange(len(numbers)))
-        return merged, None if same else numbers
-
-
-def renumber(state: TensorState, rows: RowChanges, numbers: IntArray, reader: RowReader) -> RowChanges:
-    """Return changes whose samples, which are class numbers, have other numbers for the same classes."""
-    n = rows.updated.length
-    both = edit.concat(rows.updated, rows.appended)
-    if not both.length:
-        return rows
-    made, extents = reader.rewrite(state, rows.segments, both, state, numbers)
-    extents = edit.renumber(extents, np.arange(len(made)) + len(rows.segments))
-    return replace(
-        rows,
-        segments=(*rows.segments, *made),
-        updated=edit.slice_(extents, 0, n),
-        appended=edit.slice_(extents, n, extents.length),
-    )
+        return united(was, here, carried, keep=self.foreign)

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
-from zlake.extents.places import find_rows, subtract
-from zlake.format.documents import ExtentTable, SegmentTensor, Snapshot, TensorState
+from zlake.extents.places import find_rows
+from zlake.format.documents import ExtentTable, Snapshot, TensorState
 from zlake.types import IdArray, IntArray
 from zlake.versions import diffing, idruns
-from zlake.versions.changes import NO_ROWS, IdReader, RowChanges, RowReader
-from zlake.versions.conflicts import Conflict, Conflicts
-from zlake.versions.extent_store import adopt, load_extents
-from zlake.versions.idruns import NO_IDS
+from zlake.versions.changes import NO_ROWS, RowChanges, RowReader
+from zlake.versions.conflicts import Conflicts
+from zlake.versions.extent_store import load_extents
 from zlake.versions.manifests import Manifests
 from zlake.versions.objects import Objects
-
-Mask = npt.NDArray[np.bool_]
-Rows = tuple[Sequence[SegmentTensor], ExtentMap]
-"""Rows of a tensor: a segment table, and a map over it."""
+from zlake.versions.whereabouts import Mask, Whereabouts
 
 
 class RowRebase:
@@ -85,15 +79,6 @@ class RowRebase:
         return replace(rows, appended=edit.take(rows.appended, kept), appended_ids=rows.appended_ids[kept])
 
 
-@dataclass(frozen=True, slots=True)
-class _New:
-    """Rows of the state that takes the changes, at places that the base does not name."""
-
-    extents: ExtentMap
-    rows: IntArray
-    ids: IdArray
-
-
 class _Tensor:
     """One tensor being carried over. ``rows.segments`` is the table of all maps of the changes."""
 
@@ -102,16 +87,7 @@ class _Tensor:
         self.conflicts = engine.conflicts
         self.state = base
         self.rows = rows
-        segments: list[SegmentTensor] = []
-        numbers: dict[str, int] = {}
-        maps = []
-        for table in (base.extents, onto.extents):
-            entries, extents = load_extents(table, engine.objects)
-            maps.append(edit.renumber(extents, adopt(segments, numbers, entries)))
-        self.segments = tuple(segments)
-        self.base, self.onto = maps
-        self._found_new: _New | None = None
-        self._blind = False
+        self.at = Whereabouts(base, onto, engine.objects, engine.reader, engine.manifests, engine.conflicts)
         # what is to be done to rows of `onto` beside what the changes say: maps, rows and ids
         self.put: list[tuple[ExtentMap, IntArray, IdArray]] = []
 
@@ -119,10 +95,10 @@ class _Tensor:
         if self.engine.target is not None:
             self._skip_known()
         rows = self.rows
-        same = edit.common_prefix(self.base, self.onto)
-        if same == self.base.length:
-            self.rows = replace(rows, behind_moved=rows.behind_moved + self.onto.length - same)
-            if rows.cleared and self.onto.length > same:
+        same = edit.common_prefix(self.at.base, self.at.onto)
+        if same == self.at.base.length:
+            self.rows = replace(rows, behind_moved=rows.behind_moved + self.at.onto.length - same)
+            if rows.cleared and self.at.onto.length > same:
                 self._clear_known()  # rows that came after the base stay
         else:
             # small segments of the base were gathered, or rows changed: what we gathered has no place there any more
@@ -145,12 +121,12 @@ class _Tensor:
     def _skip_known(self) -> None:
         """Leave out appended rows that are there already: picked before, or merged by another way."""
         rows = self.rows
-        new = self._new() if rows.appended.length and self.onto.length else None
+        new = self.at.new() if rows.appended.length and self.at.onto.length else None
         if new is None or not idruns.contains(idruns.from_ids(rows.appended_ids), new.ids).any():
             return
         ids, mine, other = np.intersect1d(rows.appended_ids, new.ids, assume_unique=True, return_indices=True)
         ours, theirs = edit.take(rows.appended, mine), edit.take(new.extents, other)
-        differ = (~self._same((rows.segments, ours), (self.segments, theirs))).nonzero()[0]
+        differ = (~self.at.same((rows.segments, ours), (self.at.segments, theirs))).nonzero()[0]
         places = new.rows[other]
         made = self._decide_rows("added here and there, differently", ids[differ], None, places[differ], ours, differ)
         changed = differ[made]
@@ -166,16 +142,16 @@ class _Tensor:
 
     def _clear_known(self) -> None:
         """Turn a clearing into deletions of the rows that were known."""
-        ids = self._ids(self.base)
+        ids = self.at.ids(self.at.base)
         if ids is not None:
-            self.rows = replace(self.rows, cleared=False, deleted_rows=np.arange(self.base.length), deleted_ids=ids)
+            self.rows = replace(self.rows, cleared=False, deleted_rows=np.arange(self.at.base.length), deleted_ids=ids)
 
     def _follow(self) -> None:
         """Find the rows again that are touched, and see whether they still hold what they held in the base."""
         rows = self.rows
-        updated_at, updated_moved = self._find(rows.updated_rows, rows.updated_ids)
-        deleted_at, deleted_moved = self._find(rows.deleted_rows, rows.deleted_ids)
-        if self._blind:
+        updated_at, updated_moved = self.at.find(rows.updated_rows, rows.updated_ids)
+        deleted_at, deleted_moved = self.at.find(rows.deleted_rows, rows.deleted_ids)
+        if self.at.blind:
             return
         keep = self._keep_updates(updated_at, updated_moved)
         drop = self._keep_deletions(deleted_at, deleted_moved)
@@ -208,11 +184,11 @@ class _Tensor:
             rows.updated,
             gone,
         )
-        changed = self._changed(rows.updated_rows, rows.updated_ids, at, moved)
-        theirs = edit.take(self.onto, at[changed])
-        same = self._same((rows.segments, edit.take(rows.updated, changed)), (self.segments, theirs))
+        changed = self.at.changed(rows.updated_rows, rows.updated_ids, at, moved)
+        theirs = edit.take(self.at.onto, at[changed])
+        same = self.at.same((rows.segments, edit.take(rows.updated, changed)), (self.at.segments, theirs))
         keep[changed[same]] = False  # both sides made the same of it
-        changed = self._altered(changed[~same], rows.updated_rows, at)
+        changed = self.at.altered(changed[~same], rows.updated_rows, at)
         idle = self._idle(changed)
         keep[changed[idle]] = False
         changed = changed[~idle]
@@ -230,8 +206,8 @@ class _Tensor:
         """Say which deletions are made."""
         rows, names = self.rows, self.conflicts
         keep = at >= 0
-        changed = self._changed(rows.deleted_rows, rows.deleted_ids, at, moved)
-        changed = self._altered(changed, rows.deleted_rows, at)
+        changed = self.at.changed(rows.deleted_rows, rows.deleted_ids, at, moved)
+        changed = self.at.altered(changed, rows.deleted_rows, at)
         keep[changed] = self._decide_rows(
             f"deleted {names.carried}, updated {names.onto}",
             rows.deleted_ids[changed],
@@ -240,75 +216,13 @@ class _Tensor:
         )
         return keep
 
-    def _find(self, rows: IntArray, ids: IdArray) -> tuple[IntArray, Mask]:
-        """Return where rows of the base are now, -1 for those that are gone, and which are at another place."""
-        found = find_rows(self.onto, *self.base.locate(rows))
-        elsewhere = found < 0
-        if elsewhere.any():
-            new = self._new()
-            if new is not None and len(new.ids):
-                order = np.argsort(new.ids)
-                wanted = ids[elsewhere]
-                near = order[np.minimum(np.searchsorted(new.ids[order], wanted), len(order) - 1)]
-                found[elsewhere] = np.where(new.ids[near] == wanted, new.rows[near], -1)
-        return found, elsewhere & (found >= 0)
-
-    def _changed(self, rows: IntArray, ids: IdArray, at: IntArray, moved: Mask) -> IntArray:
-        """Return which of the rows hold another sample now than in the base; the others were no more than copied."""
-        asked = moved.nonzero()[0]
-        if not len(asked):
-            return NO_ROWS
-        updated, unclear = self.engine.manifests.updated(self.state.key, ids[asked])
-        look = unclear.nonzero()[0]
-        if len(look):
-            mine, now = edit.take(self.base, rows[asked[look]]), edit.take(self.onto, at[asked[look]])
-            updated[look] = ~self._same((self.segments, mine), (self.segments, now))
-        changed: IntArray = asked[updated]
-        return changed
-
     def _idle(self, which: IntArray) -> Mask:
         """Say which updates gave a sample the content that it had; looked at only where there would be a conflict."""
         rows = self.rows
-        carried, before = edit.take(rows.updated, which), edit.take(self.base, rows.updated_rows[which])
-        return self._same((rows.segments, carried), (self.segments, before))
+        carried, before = edit.take(rows.updated, which), edit.take(self.at.base, rows.updated_rows[which])
+        return self.at.same((rows.segments, carried), (self.at.segments, before))
 
-    def _altered(self, which: IntArray, rows: IntArray, at: IntArray) -> IntArray:
-        """Leave out rows that were updated there to what they held; looked at only where there would be a conflict."""
-        before, now = edit.take(self.base, rows[which]), edit.take(self.onto, at[which])
-        left: IntArray = which[~self._same((self.segments, before), (self.segments, now))]
-        return left
-
-    # ------------------------------------------------------------ reading
-
-    def _new(self) -> _New | None:
-        """Return the rows that the base does not have, or not at their place; None if their ids cannot be read."""
-        if self._found_new is None and not self._blind:
-            extents, rows = subtract(self.onto, self.base)
-            ids = self._ids(extents)
-            self._found_new = None if ids is None else _New(extents, rows, ids)
-        return self._found_new
-
-    def _ids(self, extents: ExtentMap) -> IdArray | None:
-        ids = ids_of(self.state.key, self.segments, extents, self.engine.reader)
-        if ids is None and not self._blind:
-            self._blind = True
-            self.conflicts.add(Conflict(self.state.name, None, "rows moved", self.state.key))
-        return ids
-
-    def _same(self, a: Rows, b: Rows) -> Mask:
-        """Say for each row whether two maps hold the same sample there; looks at samples at different places only."""
-        n = a[1].length
-        if not n:
-            return np.zeros(0, bool)
-        every = np.arange(n)
-        left, right = a[1].locate(every), b[1].locate(every)
-        names = [np.array([entry.segment for entry in segments], object) for segments in (a[0], b[0])]
-        same = np.asarray((names[0][left[0]] == names[1][right[0]]) & (left[1] == right[1]), bool)
-        look = (~same).nonzero()[0]
-        if len(look) and self.engine.reader is not None:
-            mine, other = edit.take(a[1], look), edit.take(b[1], look)
-            same[look] = self.engine.reader.equal(self.state.key, a[0], mine, b[0], other)
-        return same
+    # ------------------------------------------------------------ deciding
 
     def _decide_rows(
         self,
@@ -337,17 +251,3 @@ class _Tensor:
         renumbered = np.array([numbers.get(entry.segment, len(entries)) for entry in self.rows.segments], np.int64)
         segment, row = carried.locate(np.arange(carried.length))
         return find_rows(extents, renumbered[segment], row)
-
-
-def ids_of(key: str, segments: Sequence[SegmentTensor], extents: ExtentMap, reader: IdReader | None) -> IdArray | None:
-    """Return the sample ids of rows, reading only where a segment's ids do not count up; None if there is no reader."""
-    if not extents.length:
-        return NO_IDS
-    starts = np.array([segment.id_start for segment in segments], object)
-    used = edit.used_segments(extents)
-    if all(start >= 0 for start in starts[used]):
-        first = starts[extents.segment].astype(np.uint64) + extents.start.astype(np.uint64)
-        before = np.repeat(extents.ends - extents.count, extents.count)
-        inside = (np.arange(extents.length) - before).astype(np.uint64)
-        return np.asarray(np.repeat(first, extents.count) + inside, np.uint64)
-    return None if reader is None else reader.ids(key, segments, extents)

@@ -22,10 +22,10 @@ from zlake.versions.marks import KINDS as COLLECTABLE
 from zlake.versions.objects import Objects
 from zlake.versions.reach import reach
 from zlake.versions.read_head import MAIN
-from zlake.versions.rebase_rows import ids_of
 from zlake.versions.refs import branch_names, parse_branch, parse_tag, tag_names
 from zlake.versions.report import Damage, Report, VersionStatus
 from zlake.versions.repository import Repository
+from zlake.versions.row_ids import ids_of
 from zlake.versions.verify_segment import count_objects, verify_group, verify_tensor
 
 T = TypeVar("T")
