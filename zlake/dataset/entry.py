@@ -34,6 +34,7 @@ _KNOWN = (
     "context",
     "memory_cache_size",
     "local_cache_size",
+    "durable",
 )
 
 
@@ -46,6 +47,7 @@ def empty(
     memory_cache_size: int | None = None,
     local_cache_size: int | None = None,
     single_writer: bool = False,
+    durable: bool | None = None,
     **ignored: Any,
 ) -> Dataset:
     """Create an empty dataset.
@@ -67,6 +69,13 @@ def empty(
         Bound of the local cache of remote objects, in MB.
     single_writer
         Write also where the storage has no conditional writes, so that a second writer would lose data.
+    durable
+        False writes local files without waiting for the device (no fsync), which makes small commits several times
+        faster. A process that fails or is killed loses nothing either way. But when the machine loses power, or its
+        system crashes, changes of the last half minute or so may be gone although they were acknowledged, and the
+        branch may name objects that are empty, so that `load` raises `DatasetCorruptError` or `CorruptObjectError`
+        until the branch is restored from a copy; commits that reached the device before can still be loaded by their
+        ids. For scratch data, tests, and ingests that can be repeated. Object stores acknowledge only what is durable.
     **ignored
         Arguments of Deep Lake for its locks and its cloud, ignored with a warning.
 
@@ -83,7 +92,7 @@ def empty(
     plain, address = opening.split_address(_text(path))
     if address is not None:
         raise InvalidPathException(f"a new dataset has no version {address!r} yet; create {plain!r} without it")
-    made = opening.make_context(context, memory_cache_size, local_cache_size)
+    made = opening.make_context(context, memory_cache_size, local_cache_size, durable)
     store = opening.store_at(plain, creds, made)
     return Dataset(opening.create_session(store, made, overwrite=overwrite, single_writer=single_writer))
 
@@ -100,6 +109,7 @@ def load(
     memory_cache_size: int | None = None,
     local_cache_size: int | None = None,
     single_writer: bool = False,
+    durable: bool | None = None,
     **ignored: Any,
 ) -> Dataset:
     """Open a dataset.
@@ -119,7 +129,7 @@ def load(
         Open the newest commit of the branch, without what is staged on top of it.
     reset
         Drop what is staged on the branch, if it is damaged and could not be opened otherwise.
-    context, memory_cache_size, local_cache_size, single_writer, **ignored
+    context, memory_cache_size, local_cache_size, single_writer, durable, **ignored
         As in `empty`.
 
     Raises
@@ -137,7 +147,7 @@ def load(
     plain, address = opening.split_address(_text(path))
     if ref is not None and address is not None:
         raise InvalidPathException(f"give the version once: the path says {address!r}, ref says {ref!r}")
-    made = opening.make_context(context, memory_cache_size, local_cache_size)
+    made = opening.make_context(context, memory_cache_size, local_cache_size, durable)
     store = opening.store_at(plain, creds, made)
     return Dataset(
         opening.open_session(

@@ -149,17 +149,25 @@ def extend_samples(
 def _extend(session: Session, given: Mapping[str, Any], count: int, ignore_errors: bool, progressbar: bool) -> None:
     if not count:
         return
-    with tqdm(total=count, unit="rows", disable=not progressbar) as bar:
-        if ignore_errors:
-            _buffer_what_fits(session, given, count, bar)
-        else:
-            parts = _prepare_parts(session, given, count, bar) if progressbar else [_prepare_columns(session, given)]
-            # Nothing is buffered, and so nothing flushed, before everything was found to fit. Outside a with block the
-            # flush comes before the caller gets the arrays back.
-            for part in parts:
-                for ready in part:
-                    buffer(ready, borrow=session.depth == 0)
+    if progressbar or ignore_errors:
+        with tqdm(total=count, unit="rows", disable=not progressbar) as bar:
+            if ignore_errors:
+                _buffer_what_fits(session, given, count, bar)
+            else:
+                _buffer_parts(session, _prepare_parts(session, given, count, bar))
+    else:
+        _buffer_parts(session, [_prepare_columns(session, given)])
     session.written()
+
+
+def _buffer_parts(session: Session, parts: list[list[Ready]]) -> None:
+    """Buffer what was prepared: only then, so that nothing is flushed before everything was found to fit.
+
+    Outside a with block the flush comes before the caller gets the arrays back.
+    """
+    for part in parts:
+        for ready in part:
+            buffer(ready, borrow=session.depth == 0)
 
 
 def _prepare_columns(

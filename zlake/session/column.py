@@ -16,6 +16,7 @@ from zlake.extents.plan import Plan, plan
 from zlake.format.documents import SegmentTensor, TensorState
 from zlake.samples import ClassNames, Encoded, HType, Prepared, TensorSpec, htype
 from zlake.segments.block import Block
+from zlake.segments.gather import gather_ids
 from zlake.segments.source import BlockSource, Source
 from zlake.session.buffer import ColumnBuffer, cut
 from zlake.storage import fork
@@ -159,6 +160,8 @@ class Column:
         self._content: ExtentMap | None = None
         self._origin: ExtentMap | None = None  # None: the base rows as they were, then the appended ones
         self._touched: list[IntArray] = []  # base rows whose content was replaced
+        self._over: dict[int, tuple[int, int]] = {}  # rows replaced one by one that `_content` does not show yet
+        self._under: Content | None = None  # the rows as they were before these
         self._new_rows = 0  # rows appended since the base, also those removed again
         self._pending = 0  # rows at the end of the buffer that `_content` does not show yet
         self._length = state.length
@@ -253,6 +256,18 @@ class Column:
 
     def content(self) -> ExtentMap:
         """Return the extent map with all changes, over `sources`."""
+        self._show_appended()
+        assert self._content is not None
+        if self._over:
+            count = len(self._over)
+            rows = np.fromiter(self._over, np.int64, count)
+            at = np.fromiter((at for at, _ in self._over.values()), np.int64, count)
+            new = ExtentMap.from_locations(np.full(count, len(self.base()[0])), at)
+            self._content = edit.replace(self._content, rows, new)
+            self._over, self._under = {}, None
+        return self._content
+
+    def _show_appended(self) -> None:
         if self._content is None:
             self._content = self.base()[1]
         if self._pending:
@@ -263,11 +278,10 @@ class Column:
                 run = ExtentMap.from_runs([(NEW, self._new_rows - self._pending, self._pending)])
                 self._origin = edit.concat(self._origin, run)
             self._pending = 0
-        return self._content
 
     def origin(self) -> ExtentMap:
         """Return which base or new row each row is."""
-        self.content()
+        self._show_appended()
         if self._origin is not None:
             return self._origin
         return ExtentMap.from_runs([(BASE, 0, self.state.length), (NEW, 0, self._new_rows)])
@@ -362,17 +376,35 @@ class Column:
     def _recount(self, buffer: ColumnBuffer) -> None:
         """Take another buffer of new rows only."""
         self.buffer = buffer
-        self._content = self._view = None
+        self._content = self._view = self._under = None
         self._new_rows = self._pending = buffer.rows
         self._length = self.state.length + buffer.rows
 
+    def ids_of(self, rows: IntArray) -> IdArray:
+        """Return the sample ids of rows of this version, ``(n,) uint64``."""
+        if len(rows) != 1:
+            return gather_ids(*self.plan(rows))
+        row = int(rows[0])
+        found = self._over.get(row)
+        if found is not None:
+            return np.array([found[1]], np.uint64)
+        if self._under is None or row >= self._under.extents.length:
+            self._under = self.view()
+        return gather_ids(*self._under.plan(rows))
+
     def replace(self, rows: IntArray, prepared: Prepared, ids: IdArray, counts: Sequence[int] | None) -> None:
         """Give rows (unique, of this version) new content; they keep their ids."""
-        content, origin = self.content(), self.origin()
         start = self.buffer.rows
-        self.buffer.push_many(prepared, ids, counts, False)
-        new = ExtentMap.from_runs([(len(self.base()[0]), start, len(rows))])
-        self._content = edit.replace(content, rows, new)
+        if len(rows) == 1:  # many a loop replaces row after row: the map is edited once for all of them
+            self._show_appended()
+            self.buffer.push_many(prepared, ids, counts, False)
+            self._over[int(rows[0])] = (start, int(ids[0]))
+        else:
+            content = self.content()
+            self.buffer.push_many(prepared, ids, counts, False)
+            new = ExtentMap.from_runs([(len(self.base()[0]), start, len(rows))])
+            self._content = edit.replace(content, rows, new)
+        origin = self.origin()
         which, where = origin.locate(rows)
         self._touched.append(where[which == BASE])
         self._origin = origin

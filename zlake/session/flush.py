@@ -116,9 +116,10 @@ def _collect(column: Column) -> _Written:
 
 def _collect_appended(column: Column) -> _Written:
     """Take the buffered rows, and small stored ones before them; where the others lie need not even be known."""
-    segments, tail = column.session.repository.tail(column.state.extents)
-    count = column.buffer.rows
-    moved = coalesce.choose(segments, tail, count, column.buffer.nbytes)
+    count, moved = column.buffer.rows, 0
+    if coalesce.worth_a_look(len(column.state.extents.extents), column.buffer.nbytes):
+        segments, tail = column.session.repository.tail(column.state.extents)
+        moved = coalesce.choose(segments, tail, count, column.buffer.nbytes)
     if moved:
         run = ExtentMap.from_runs([(len(segments), 0, count)])
         wanted = edit.concat(edit.slice_(tail, len(tail) - moved, len(tail)), run)

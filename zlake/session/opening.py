@@ -65,10 +65,17 @@ def _is_dataset_path(path: str) -> bool:
 
 
 def make_context(
-    context: Context | None = None, memory_cache_size: int | None = None, local_cache_size: int | None = None
+    context: Context | None = None,
+    memory_cache_size: int | None = None,
+    local_cache_size: int | None = None,
+    durable: bool | None = None,
 ) -> Context:
-    """Return the context with cache sizes in MB applied."""
+    """Return the context with cache sizes in MB applied, and whether writes wait for the device."""
     context = context or Context()
+    if durable is not None:
+        if not isinstance(durable, bool):
+            raise TypeError(f"durable is True, False or None (as the context says, which is True), not {durable!r}")
+        context = replace(context, durable=durable)
     if memory_cache_size is not None:
         context = replace(context, cache_bytes=memory_cache_size * MIB)
     if local_cache_size:

@@ -9,7 +9,6 @@ import numpy as np
 
 from zlake.errors import RowIndexError, SampleExtendError, SampleUpdateError, ZlakeError
 from zlake.samples import Prepared
-from zlake.segments.gather import gather_ids
 from zlake.session.append import extend_samples
 from zlake.session.column import Column
 from zlake.session.prepare import Ready, forget_names, keep_names, prepare_rows, settle
@@ -52,7 +51,7 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
     for one in ready:
         assert isinstance(one.items, Prepared)
         settle(one)  # rows of a sequence may have had no item yet
-        one.column.replace(rows, one.items, gather_ids(*one.column.plan(rows)), one.counts)
+        one.column.replace(rows, one.items, one.column.ids_of(rows), one.counts)
         keep_names(one.column)
     session.written()
 

@@ -132,7 +132,28 @@ def link(source: str, path: str, *, durable: bool) -> bool:
     return True
 
 
-def replace(path: str, value: Buffer, judge: Callable[[bytes], bool | None], *, durable: bool) -> bool | None:
+class Held:
+    """A file that is open as long as this object lives; perhaps none."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = -1
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self._descriptor = os.open(path, _READ_FLAGS)
+
+    def read(self) -> bytes | None:
+        """Return its bytes, None if there is no file."""
+        return None if self._descriptor < 0 else _read(self._descriptor, 0, None)
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+
+def replace(
+    path: str, value: Buffer, judge: Callable[[bytes], bool | None], *, durable: bool
+) -> tuple[bool | None, Held]:
     """Atomic: give a file that exists a new value if ``judge`` says so of its present one; return what it said.
 
     Writers take turns by a lock file beside it, as TensorStore's do, so that the two can be used together.
@@ -152,6 +173,9 @@ def replace(path: str, value: Buffer, judge: Callable[[bytes], bool | None], *, 
     -------
     bool or None
         The judgement; False if there is no such file.
+    Held
+        The file that was there. To let go of it waits for what the system has begun to write of it: keep it for a while
+        if it was not durable.
 
     Raises
     ------
@@ -163,7 +187,8 @@ def replace(path: str, value: Buffer, judge: Callable[[bytes], bool | None], *, 
     locked = path + LOCK_SUFFIX
     descriptor = _lock(locked)
     try:
-        found = read(path)
+        there = Held(path)
+        found = there.read()
         verdict = False if found is None else judge(found)
         if verdict:
             os.ftruncate(descriptor, 0)  # a writer that was killed may have left something
@@ -177,7 +202,7 @@ def replace(path: str, value: Buffer, judge: Callable[[bytes], bool | None], *, 
         os.close(descriptor)  # after an error the lock file stays: the next writer takes it over
     if verdict and durable:
         sync_folder(os.path.dirname(path))
-    return verdict
+    return verdict, there
 
 
 def _lock(path: str) -> int:

@@ -63,6 +63,8 @@ def _fault(key: str) -> str | None:
     plain = key.isascii() and _PLAIN.fullmatch(key) is not None
     if not plain and (reason := _character_fault(key)) is not None:
         return reason
+    if plain and len(key) <= _SEGMENT_BYTES and LOCK_SUFFIX not in key:
+        return None
     for segment in key.split("/"):
         if len(segment) > _SEGMENT_BYTES or len(segment.encode()) > _SEGMENT_BYTES:
             return f"a segment is longer than {_SEGMENT_BYTES} bytes"

@@ -14,9 +14,12 @@ import hashlib
 import os
 import stat
 import struct
-import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
+
+import google_crc32c
+import numpy as np
 
 from zlake import limits
 from zlake.errors import InvalidPathException, StoragePermissionError
@@ -34,11 +37,14 @@ try:
 except ImportError:  # not on Windows, where TensorStore's own lock has to do
     fcntl = None  # type: ignore[assignment]
 
-_DIGESTED_BYTES: Final = limits.DOCUMENT_BYTES
+_DIGESTED_BYTES: Final = 64 * limits.KIB
+"""More than any object has that is ever swapped."""
 _FEW: Final = 8
-_WRITTEN_AT_ONCE: Final = 64 * limits.KIB
+_WRITTEN_AT_ONCE: Final = 512 * limits.KIB
 """A value no larger than this is with the operating system sooner than with another thread."""
 _KNOWN_FOLDERS: Final = 1 << 16
+_HELD: Final = 8
+"""Files kept open after they were replaced: to let go of one that is still on its way to the device takes that long."""
 
 
 class LocalStore(TensorStoreStore):
@@ -56,6 +62,7 @@ class LocalStore(TensorStoreStore):
             raise InvalidPathException(f"{there} is a file{inside}; a dataset is a folder")
         self._folders: set[str] = set()
         self._links = True
+        self._replaced: deque[files.Held] = deque(maxlen=_HELD)
 
     def driver_spec(self) -> dict[str, Any]:
         return {"driver": "file"}
@@ -151,9 +158,10 @@ class LocalStore(TensorStoreStore):
         # only every few milliseconds, so two swaps in one tick can bring an old generation back. Ours is a digest of
         # the value, compared while nobody else can write it.
         try:
-            won = files.replace(
-                path, value, lambda there: _judge(there, value, generation), durable=self.origin.context.durable
-            )
+            durable = self.origin.context.durable
+            won, replaced = files.replace(path, value, lambda there: _judge(there, value, generation), durable=durable)
+            if not durable:
+                self._replaced.append(replaced)
             return Lost() if won is False else Written(_generation(value))
         except files.LocksUnsupportedError:
             return self._swap_without_locks(key, path, value, generation)
@@ -309,7 +317,7 @@ def _generation(value: Buffer) -> bytes:
     if len(value) <= _DIGESTED_BYTES:
         return hashlib.blake2b(value, digest_size=16).digest()
     # Shards are never swapped, so theirs only has to be quick.
-    return struct.pack("<QI", len(value), zlib.crc32(value))
+    return struct.pack("<QI", len(value), google_crc32c.value(np.frombuffer(value, np.uint8)))
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from zlake.versions.extent_store import (
     FINISHED_TABLE_BYTES,
     INLINE_TABLE_BYTES,
     TableEditor,
+    appended_run,
 )
 from zlake.versions.objects import Objects
 
@@ -87,9 +88,12 @@ def _tensor(state: TensorState, changes: Changes, objects: Objects, draft: Draft
         state = structs.replace(state, info=draft.info(info))
     rows = changes.rows.get(key)
     if rows is not None and not rows.is_empty:
+        most = min(inline, FINISHED_TABLE_BYTES) if _fills_chunks(rows) else inline
+        longer = appended_run(state.extents, rows.segments, rows.appended, most) if rows.only_appends else None
+        if longer is not None:
+            return structs.replace(state, length=state.length + rows.appended.length, extents=longer)
         editor = TableEditor(state.extents, objects)
         edit_rows(editor, rows)
-        most = min(inline, FINISHED_TABLE_BYTES) if _fills_chunks(rows) else inline
         state = structs.replace(state, length=editor.length, extents=editor.store(draft, most))
     return state
 

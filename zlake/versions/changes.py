@@ -67,6 +67,11 @@ class RowChanges:
         return self.cleared or len(self.updated_rows) > 0 or len(self.deleted_rows) > 0
 
     @property
+    def only_appends(self) -> bool:
+        """Whether rows are appended, and nothing else changes."""
+        return self.appended.length > 0 and not (self.moved.length or self.touches_base)
+
+    @property
     def only_moves(self) -> bool:
         """Whether all rows stay what they are, though perhaps not where they are."""
         return not (self.appended.length or self.touches_base)

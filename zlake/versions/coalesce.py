@@ -9,6 +9,11 @@ from zlake.extents.map import ExtentMap
 from zlake.format.documents import SegmentTensor
 
 
+def worth_a_look(extents: int, new_bytes: int) -> bool:
+    """Whether `choose` could find anything, behind so many extents, for rows of so many bytes."""
+    return 0 < new_bytes < limits.INNER_CHUNK_BYTES and extents >= limits.COALESCE_FACTOR - 1
+
+
 def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int, new_bytes: int) -> int:
     """Return how many of the last rows to copy in front of the new ones; 0 for none.
 
@@ -25,7 +30,7 @@ def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int,
     new_rows, new_bytes
         What is being appended.
     """
-    if not 0 < new_bytes < limits.INNER_CHUNK_BYTES or extents.n_extents < limits.COALESCE_FACTOR - 1:
+    if not worth_a_look(extents.n_extents, new_bytes):
         return 0
     rows, size, highest, chosen = new_rows, new_bytes, 0, 0
     last = max(0, extents.n_extents - _MOST_EXTENTS)

@@ -107,7 +107,10 @@ def _tensor(
     appended, updated, removed = old.appended, old.updated, old.removed
     cleared = old.cleared
     rows = changes.rows.get(key)
-    if rows is not None and not rows.is_empty:
+    if rows is not None and rows.only_appends and old == TensorDiff(key=key) and idruns.counts_up(rows.appended_ids):
+        ids = rows.appended_ids
+        appended = IdRuns(runs=((int(ids[0]), len(ids)),), count=len(ids))
+    elif rows is not None and not rows.is_empty:
         sets = _Rows(*(read_ids(ids, objects) for ids in (appended, updated, removed)))
         was = (sets.appended, sets.updated, sets.removed)
         sets.add(rows)

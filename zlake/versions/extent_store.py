@@ -253,10 +253,30 @@ class TableEditor:
         return ExtentTable(segments=segments, extents=inline, pages=tuple(pages))
 
 
+def appended_run(
+    table: ExtentTable, segments: Sequence[SegmentTensor], extents: ExtentMap, most: int
+) -> ExtentTable | None:
+    """Return a table with rows at its end, where they are one run of a new segment and nothing goes to a page.
+
+    What most commits do, at a tenth of the price of a `TableEditor`, which has to be asked in all other cases.
+    """
+    if len(segments) != 1 or extents.n_extents != 1:
+        return None
+    inline, runs = (*table.segments, *segments), len(table.extents) + 1
+    if not _fits(len(inline), runs, most) or any(entry.segment == segments[0].segment for entry in table.segments):
+        return None
+    run = Extent(len(table.segments), int(extents.start[0]), extents.length)
+    return ExtentTable(segments=inline, extents=(*table.extents, run), pages=table.pages)
+
+
+def _fits(segments: int, extents: int, most: int) -> bool:
+    return extents <= limits.INLINE_EXTENTS and segments * SEGMENT_BYTES + extents * EXTENT_BYTES <= most
+
+
 def _spill(segments: Sequence[SegmentTensor], extents: ExtentMap, most: int) -> int:
     """Return how many first rows of the inline map go to a page, so that the rest takes a quarter of ``most``."""
     n = extents.n_extents
-    if n <= limits.INLINE_EXTENTS and len(segments) * SEGMENT_BYTES + n * EXTENT_BYTES <= most:
+    if _fits(len(segments), n, most):
         return 0
     # walk from the newest extent back: a segment costs where it is met first
     backwards = extents.segment[::-1]

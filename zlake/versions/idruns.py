@@ -17,11 +17,19 @@ _ONE = np.uint64(1)
 _MOST = np.uint64(2**64 - 1)
 
 
+def counts_up(ids: IdArray) -> bool:
+    """Whether each id is the one before and one."""
+    first = int(ids[0])
+    return int(ids[-1]) - first == len(ids) - 1 and bool((ids[1:] - ids[:-1] == _ONE).all())
+
+
 def from_ids(ids: IdArray) -> Runs:
     """Return the set of these ids, given in any order."""
     n = len(ids)
     if not n:
         return EMPTY
+    if counts_up(ids):
+        return np.array([[ids[0], ids[-1]]], np.uint64)
     if n > 1 and not (ids[1:] > ids[:-1]).all():
         ids = np.unique(ids)
     heads = np.empty(len(ids), bool)
