@@ -47,6 +47,8 @@ CHANGES = [
     "cherry_pick",
     "revert",
     "rebase",
+    "optimize",
+    "optimize_staged",
 ]
 FEW_RETRIES = {"max_retries": 1, "initial_delay": "5ms", "max_delay": "10ms"}
 CONTEXT = Context(threads=2, reads_in_flight=19)
