@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zlake.context import Context
 from zlake.dataset import listing
+from zlake.dataset.arguments import Credentials, Path, check_ignored, path_text
 from zlake.errors import InvalidOperationError, InvalidPathException, ReadOnlyModeError
 from zlake.session import copying, exchange, opening
 from zlake.storage.store import Store
@@ -20,8 +19,6 @@ from zlake.versions.repository import Repository
 if TYPE_CHECKING:
     from zlake.dataset.dataset import Dataset
 
-Path = str | os.PathLike[str]
-Credentials = Mapping[str, Any] | str | None
 _IGNORED = frozenset(("runtime", "token", "org_id", "public", "verbose", "scheduler", "unlink"))
 """Arguments of Deep Lake that mean nothing here: its cloud, and its ways of running."""
 
@@ -90,7 +87,7 @@ def copy(
     """
     from zlake.dataset.dataset import Dataset
 
-    _check_ignored(ignored)
+    check_ignored(ignored, _IGNORED)
     source = _opened(src, src_creds)
     store, made = _place(dest, dest_creds, context)
     session = source._session
@@ -150,7 +147,7 @@ def deepcopy(
     """
     from zlake.dataset.dataset import Dataset
 
-    _check_ignored(ignored)
+    check_ignored(ignored, _IGNORED)
     if tensors is not None:
         raise InvalidOperationError("deepcopy takes a dataset with its history, so with all tensors; copy takes some")
     source = _opened(src, src_creds, whole=True)
@@ -229,7 +226,7 @@ def _opened(src: Path | Dataset, creds: Credentials, whole: bool = False) -> Dat
 
     if isinstance(src, Dataset):
         return src
-    text = _text(src)
+    text = path_text(src)
     plain, address = opening.split_address(text)
     if whole and address is not None:
         raise InvalidPathException(f"a dataset is copied with all its versions: give {plain!r}, without @{address}")
@@ -238,17 +235,11 @@ def _opened(src: Path | Dataset, creds: Credentials, whole: bool = False) -> Dat
 
 def _place(path: Path, creds: Credentials, context: Context | None) -> tuple[Store, Context]:
     """Return the store at a path that names no version, and the context to use it with."""
-    plain, address = opening.split_address(_text(path))
+    plain, address = opening.split_address(path_text(path))
     if address is not None:
         raise InvalidPathException(f"give the place of a dataset, {plain!r}, without a version: @{address}")
     made = opening.make_context(context)
     return opening.store_at(plain, creds, made), made
-
-
-def _text(path: Any) -> str:
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidPathException(f"a dataset path is a string or a pathlib.Path, not {path!r:.100}")
-    return os.fspath(path)
 
 
 def _names(tensors: Iterable[str]) -> list[str]:
@@ -257,11 +248,3 @@ def _names(tensors: Iterable[str]) -> list[str]:
         if not isinstance(name, str):
             raise TypeError(f"tensors are given by name, not as {name!r:.100}")
     return list(dict.fromkeys(names))
-
-
-def _check_ignored(options: Mapping[str, Any]) -> None:
-    for name, value in options.items():
-        if name not in _IGNORED:
-            raise TypeError(f"unexpected keyword argument {name!r}")
-        if value is not None and name not in ("verbose", "scheduler"):
-            warnings.warn(f"{name}= has no meaning in zlake and is ignored", stacklevel=3)

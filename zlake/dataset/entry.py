@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-import os
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from zlake.context import Context
+from zlake.dataset.arguments import Credentials, Path, check_ignored, path_text
 from zlake.dataset.dataset import Dataset
 from zlake.errors import DatasetNotFoundError, DatasetTooLargeToDelete, InvalidPathException
 from zlake.session import opening
 from zlake.storage.store import Store
 
-Path = str | os.PathLike[str]
-Credentials = Mapping[str, Any] | str | None
 _LARGE_BYTES = 1000**3
 _IGNORED = frozenset(
     (
@@ -88,8 +84,8 @@ def empty(
     UnsafeStorageError
         If the storage has no conditional writes, unless ``single_writer``.
     """
-    _check_ignored(ignored)
-    plain, address = opening.split_address(_text(path))
+    check_ignored(ignored, _IGNORED, _KNOWN)
+    plain, address = opening.split_address(path_text(path))
     if address is not None:
         raise InvalidPathException(f"a new dataset has no version {address!r} yet; create {plain!r} without it")
     made = opening.make_context(context, memory_cache_size, local_cache_size, durable)
@@ -143,8 +139,8 @@ def load(
     CorruptObjectError
         If a document is damaged.
     """
-    _check_ignored(ignored)
-    plain, address = opening.split_address(_text(path))
+    check_ignored(ignored, _IGNORED, _KNOWN)
+    plain, address = opening.split_address(path_text(path))
     if ref is not None and address is not None:
         raise InvalidPathException(f"give the version once: the path says {address!r}, ref says {ref!r}")
     made = opening.make_context(context, memory_cache_size, local_cache_size, durable)
@@ -183,7 +179,7 @@ def dataset(path: Path, read_only: bool | None = None, overwrite: bool = False, 
     DatasetNotFoundError
         If there is no dataset, and ``read_only`` or a version is asked for.
     """
-    plain, address = opening.split_address(_text(path))
+    plain, address = opening.split_address(path_text(path))
     version = address or options.get("ref") or options.get("committed")
     if not overwrite and (version or exists(plain, options.get("creds"))):
         return load(path, read_only, **options)
@@ -200,7 +196,7 @@ def dataset(path: Path, read_only: bool | None = None, overwrite: bool = False, 
 
 def exists(path: Path, creds: Credentials = None) -> bool:
     """Whether there is a dataset at the path; a version in the path is not looked up."""
-    plain, _ = opening.split_address(_text(path))
+    plain, _ = opening.split_address(path_text(path))
     return opening.is_dataset(_store(plain, creds))
 
 
@@ -227,7 +223,7 @@ def delete(path: Path, force: bool = False, large_ok: bool = False, creds: Crede
     InvalidPathException
         If the path names a version: versions are not deleted one by one.
     """
-    plain, address = opening.split_address(_text(path))
+    plain, address = opening.split_address(path_text(path))
     if address is not None:
         raise InvalidPathException(f"a dataset is deleted with all its versions: give {plain!r}, without @{address}")
     store = _store(plain, creds)
@@ -278,20 +274,5 @@ def like(
     return made
 
 
-def _text(path: Path) -> str:
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidPathException(f"a dataset path is a string or a pathlib.Path, not {path!r}")
-    return os.fspath(path)
-
-
 def _store(path: str, creds: Credentials) -> Store:
     return opening.store_at(path, creds, Context())
-
-
-def _check_ignored(options: Mapping[str, Any]) -> None:
-    for name, value in options.items():
-        if name not in _IGNORED:
-            near = difflib.get_close_matches(name, _KNOWN, 1)
-            raise TypeError(f"unexpected keyword argument {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-        if value is not None and name != "verbose":  # zlake prints nothing anyway
-            warnings.warn(f"{name}= has no meaning in zlake and is ignored", stacklevel=3)
