@@ -139,7 +139,7 @@ def _landed(session: Session, doubt: tuple[str, str]) -> Snapshot | None:
     if error is None or session.head.branch is None:
         return None
     try:
-        head = session.repository.landed(session.head.branch, error)
+        head = session.repository.settle(session.head.branch, error)
     except StorageError as cause:
         raise error from cause
     del session.doubts[doubt]

@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 
 from zlake.context import Context
-from zlake.errors import CommitStateUnknownError
 from zlake.extents.map import ExtentMap
 from zlake.format.documents import CommitBrief, ExtentTable, Info, Root, SegmentTensor, Snapshot
 from zlake.storage.store import Store
-from zlake.versions import history, read_head, refs
+from zlake.versions import history, read_head
 from zlake.versions.changes import NO_CHANGES, Changes, RowReader
 from zlake.versions.commit import build_commit
 from zlake.versions.compact import Moves, compact
@@ -108,26 +107,6 @@ class Repository(Named, Joining):
         if head.ref.commit is None:
             return read_head.detached(EMPTY_SNAPSHOT)
         return read_head.detached(self.snapshot(head.ref.commit))
-
-    def landed(self, branch: str, error: CommitStateUnknownError) -> Head | None:
-        """Find out how a write of this branch ended that was said to be unknown: two reads.
-
-        Returns
-        -------
-        Head or None
-            The branch as it is now, with what was written, and perhaps with what others wrote upon it, or deleted
-            since; None if the write did not land.
-
-        Raises
-        ------
-        CommitStateUnknownError
-            The same one, if so much has happened since that it can no longer be known.
-        """
-        head = read_head.read_head(self.objects, branch, deleted_ok=True)
-        found = refs.landed(error.write_id, error.sequence, head.ref)
-        if found is None:
-            raise error
-        return head if found else None
 
     def acknowledged(self, head: Head) -> Head:
         """Return a head whose next write is carried over to what its branch is now, whatever happened to it since."""
