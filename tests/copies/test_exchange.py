@@ -271,3 +271,33 @@ def test_pushing_into_an_unfinished_clone():
     append(ds, 5)
     ds.commit("x")
     assert load(other, "side").verify()
+
+
+def test_what_is_staged_in_both_clones_and_committed_in_one_is_there_once():
+    ds, copy = dataset(memory(), small), memory()
+    ds.append(line(50), skip_ok=True)
+    ds.x[0] = line(51)["x"]
+    clone(ds._session.repository, copy)
+    ds.commit("the same rows")
+    ds.append(line(52), skip_ok=True)
+    ds.commit("and one more")
+    made = load(copy)
+    assert made.has_head_changes
+    made.pull(ds)
+    assert samples(made) == samples(ds)
+    assert not made.has_head_changes
+    assert made.verify(deep=True)
+
+
+def test_merging_into_a_first_state_that_others_have_just_committed():
+    ds, copy = dataset(memory(), rich), memory()
+    send(ds, copy, "side")
+    one = load(copy)
+    one.create_tensor("mine", dtype="int64")
+    one.mine.append(7)
+    two = load(copy)
+    first = one.commit("by the other session")
+    merged = two.merge("side")
+    assert two.get_commit_details(merged)["parents"] == [first, load(copy, "side").commit_id]
+    assert two.mine.numpy().tolist() == [[7]]
+    assert two.verify()

@@ -646,3 +646,10 @@ def test_ten_thousand_rows_on_ten_branches_share_their_segments(path: Path) -> N
     for number in range(10):
         ds.checkout(f"branch-{number}", create=True)
     assert len(list((path / "segments").iterdir())) == segments
+
+
+def test_a_branch_that_others_deleted_is_not_listed_though_it_is_open_here(path: Path) -> None:
+    ds, other = load(path), load(path)
+    ds.checkout("dev", create=True)
+    other.delete_branch("dev")
+    assert ds.branches == other.branches == ["main"]

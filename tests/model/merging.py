@@ -13,10 +13,11 @@ from tests.model.base import equal_samples
 from tests.model.rows import PICK, WHO
 from tests.model.state import State
 from tests.model.threeway import Brought, Clash, bring, same
-from tests.model.versions import VersionRules
+from tests.model.versions import VersionRules, chosen
 from tests.model.world import Branch
 from zlake.errors import BranchDeletedError, MergeConflictError, MergeMismatchError, StaleSessionError
 
+QUARRELS = ("update", "update", "pop", "append", "info", "rename", "delete", "create", "nothing")
 RESOLUTIONS = (None, None, "ours", "theirs", "some", "each")
 
 
@@ -94,7 +95,7 @@ class MergeRules(VersionRules):
         what=st.sampled_from(("merge", "merge", "merge", "cherry-pick", "revert", "rebase")),
         pick=PICK,
         how=st.sampled_from(RESOLUTIONS),
-        flags=st.integers(0, 7),
+        flags=st.sampled_from(range(8)),
     )
     def join(self, who: int, what: str, pick: int, how: str | None, flags: int) -> None:
         writer = self.writers[who]
@@ -107,6 +108,27 @@ class MergeRules(VersionRules):
             self.merge(who, pick, judge, bool(flags & 1), flags > 5)
         else:
             self.replay(who, what, pick, judge)
+
+    @rule(acts=st.lists(st.sampled_from(QUARRELS), min_size=2, max_size=2), pick=PICK, committed=st.booleans())
+    def quarrel(self, acts: list[str], pick: int, committed: bool) -> None:
+        """Both sessions change the same thing, whichever branches they are on."""
+        for who, act in enumerate(acts):
+            match act:
+                case "update" | "pop":
+                    self.rows(who, act + " one" * (act == "pop"), pick, [pick // 3])
+                case "append":
+                    self.extend_one(who, 2, pick)
+                case "info":
+                    self.set_tensor_info(who, pick, "a", self.fresh())
+                case "rename":
+                    self.rename_tensor(who, pick + who * (pick % 2), pick % 6)
+                case "delete":
+                    self.delete_tensor(who, pick, 0)
+                case "create":
+                    self.create_tensor(who, ("number", "text")[pick // 2 % 2], pick)
+                    self.extend_one(who, 1, pick)
+            if committed and act != "nothing":
+                self.do_commit(who, False)
 
     def model_id(self, tensor: str, key: str, sample_id: int | None) -> int | None:
         if sample_id is None:
@@ -232,15 +254,14 @@ class MergeRules(VersionRules):
 
     # ------------------------------------------------------------ merge
 
-    def version(self, who: int, pick: int) -> tuple[str, str | None]:
-        """Choose a version, mostly one that the session's does not contain; return its address, and its branch."""
+    def version(self, who: int, pick: int, *, contained: bool = False) -> tuple[str, str | None]:
+        """Choose a version, mostly one that the session's does not contain, or does; return address and branch."""
         branches = self.world.live()
         tips = {name: self.world.branches[name].commit for name in branches} | self.world.tags
         tips |= {commit: commit for commit in self.world.reachable()}
         known = self.world.ancestors(self.writers[who].commit)
-        new = [name for name, tip in tips.items() if tip not in known]
-        chosen = new if new and pick % 4 else list(tips)
-        address = chosen[(pick >> 2) % len(chosen)]
+        useful = [name for name, tip in tips.items() if (tip in known) == contained]
+        address = chosen(pick, sorted(tips), useful)
         return address, address if address in branches else None
 
     def merge(self, who: int, pick: int, judge: Judge, deletions: bool, force: bool) -> None:
@@ -319,7 +340,7 @@ class MergeRules(VersionRules):
     # ------------------------------------------------------------ cherry-pick, revert, rebase
 
     def replay(self, who: int, what: str, pick: int, judge: Judge) -> None:
-        address, branch = self.version(who, pick)
+        address, branch = self.version(who, pick, contained=what == "revert")
 
         def act() -> str | None:
             ds = self.ds[who]

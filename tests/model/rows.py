@@ -26,6 +26,10 @@ class RowRules(Machine):
             self.extend_one(0, 4, -1)
         self.do_commit(0, False)
         self.refresh(1, False)
+        self.part()
+
+    def part(self) -> None:
+        """What else there is at the beginning."""
 
     @rule(who=WHO, what=st.sampled_from(ROW_CHANGES), pick=PICK, rows=ROWS)
     def rows(self, who: int, what: str, pick: int, rows: list[int]) -> None:

@@ -18,7 +18,7 @@ from zlake.storage.ranges import byte_range, cut
 from zlake.storage.store import Buffer, Capabilities, Lost, ObjectInfo, Request, Store, Versioned, Written
 
 _ABSENT = b"absent"
-_MUTABLE = ("refs/", "gc/", "leases/")
+_MUTABLE = ("refs/", "gc/", "leases/", "copying.json")
 """Where objects may be swapped, or written again under a key that was deleted."""
 DATASET_FOLDERS = ("refs/branches/", "refs/tags/", "commits/", "pages/", "segments/", "views/", "gc/", "leases/")
 
@@ -103,7 +103,8 @@ class WatchedStore(Store):
         data = bytes(value)
         if not key.startswith(_MUTABLE):
             assert self._seen.setdefault(key, data) == data, f"{key} is written again, with other bytes"
-        assert key == paths.root_key() or key.startswith(DATASET_FOLDERS), f"{key} is no key of a dataset"
+        known = key in (paths.root_key(), "copying.json") or key.startswith(DATASET_FOLDERS)
+        assert known, f"{key} is no key of a dataset"
         self.objects[key] = _Object(data, b"%d" % self._writes, self.clock())
         self.fresh.append(key)
         return Written(self.objects[key].generation)

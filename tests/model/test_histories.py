@@ -1,24 +1,56 @@
-"""Histories of both writers, drawn at random; each prints how to make it again if it fails."""
+"""Histories of both writers, drawn at random; each prints how to make it again if it fails.
+
+There are several tests so that none of them takes long; what a test draws goes by the name of its class.
+"""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
+from tests.model.copies import CopyRules
 from tests.model.merging import MergeRules
 from tests.scale import SCALE, times
 
 
-class History(MergeRules):
-    """Everything that two writers can do to a dataset in memory."""
+def histories(count: int) -> settings:
+    return settings(
+        max_examples=times(count),
+        stateful_step_count=60,
+        deadline=None,
+        derandomize=SCALE == 1,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
-TestHistory = History.TestCase
-TestHistory.settings = settings(
-    max_examples=times(200),
-    stateful_step_count=60,
-    deadline=None,
-    derandomize=SCALE == 1,
-    database=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
+class Merges(MergeRules):
+    """Everything that two writers can do to one dataset, but for collecting garbage."""
+
+
+class First(CopyRules):
+    """Everything."""
+
+
+class Second(CopyRules):
+    """The same."""
+
+
+class Third(CopyRules):
+    """The same."""
+
+
+class Fourth(CopyRules):
+    """The same."""
+
+
+TestMerges = Merges.TestCase
+TestMerges.settings = histories(80)
+TestFirst = First.TestCase
+TestFirst.settings = histories(50)
+TestSecond = Second.TestCase
+TestSecond.settings = histories(50)
+TestThird = Third.TestCase
+TestThird.settings = histories(50)
+TestFourth = Fourth.TestCase
+TestFourth.settings = histories(50)

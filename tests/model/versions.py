@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis.stateful import rule
@@ -22,18 +24,29 @@ NAMES = ("main", "b0", "b1", "b2")
 TAG_NAMES = ("v0", "v1", "b0", "b1", "v2", "v3", "v4")
 
 
+def chosen(pick: int, every: Sequence[str], useful: Iterable[str]) -> str:
+    """Choose a name: mostly one with which there is something to do."""
+    names = sorted(useful)
+    return names[pick // 8 % len(names)] if names and pick % 8 != 1 else every[pick // 8 % len(every)]
+
+
 class VersionRules(DurableRules):
     """Making, leaving, deleting and restoring versions."""
+
+    def part(self) -> None:
+        """Branches, so that there is something to go to, to merge, and to delete."""
+        for name in NAMES[1:3]:
+            self.create_branch(1, name)
 
     @rule(who=WHO, what=st.sampled_from(("checkout", "checkout", "past", "create", "create", "rescue")), pick=PICK)
     def go(self, who: int, what: str, pick: int) -> None:
         match what:
             case "checkout":
-                self.checkout(who, NAMES[pick % len(NAMES)])
+                self.checkout(who, chosen(pick, NAMES, [*self.world.live(), *self.world.tags]))
             case "past":
                 self.checkout_past(who, pick)
             case "create":
-                self.create_branch(who, NAMES[pick % len(NAMES)])
+                self.create_branch(who, chosen(pick, NAMES, [n for n in NAMES if n not in self.world.live()]))
             case "rescue":
                 self.rescue(who)
 
@@ -47,11 +60,12 @@ class VersionRules(DurableRules):
             case "tag":
                 self.tag(who, TAG_NAMES[pick % len(TAG_NAMES)])
             case "delete tag":
-                self.delete_tag(who, TAG_NAMES[pick % len(TAG_NAMES)])
+                self.delete_tag(who, chosen(pick, TAG_NAMES, self.world.tags))
             case "delete branch":
-                self.delete_branch(who, NAMES[pick % len(NAMES)])
+                open_here = {"main", self.writers[who].branch}
+                self.delete_branch(who, chosen(pick, NAMES, [n for n in self.world.live() if n not in open_here]))
             case "restore branch":
-                self.restore_branch(who, NAMES[pick % len(NAMES)])
+                self.restore_branch(who, chosen(pick, NAMES, self.world.dead()))
             case "reset" | "force reset":
                 self.reset(who, what == "force reset")
 

@@ -15,12 +15,13 @@ from zlake.versions import refs
 from zlake.versions.bring import How
 from zlake.versions.claim import check_apart, claim
 from zlake.versions.compare import changes_between
+from zlake.versions.conflicts import Conflicts, conflict_error
 from zlake.versions.draft import Draft
 from zlake.versions.exchange import Exchange, Exchanged
 from zlake.versions.head import Head
 from zlake.versions.protocol import write_pages, write_snapshot
 from zlake.versions.read_head import MAIN
-from zlake.versions.rebase import rebase
+from zlake.versions.rebase import carry
 from zlake.versions.repository import Repository
 from zlake.versions.safety import check_writable
 from zlake.versions.stage import build_staged
@@ -131,7 +132,11 @@ def _carry(session: Session, old: Head, new: Head) -> str | None:
     objects = repository.objects
     base = repository.committed(old).snapshot
     reader = Rows(session, base, old.snapshot, new.snapshot)
-    changes = rebase(base, changes_between(base, old.snapshot, objects, reader), new.snapshot, objects, reader)
+    staged, conflicts = changes_between(base, old.snapshot, objects, reader), Conflicts()
+    # some of it may have been committed in the other clone, if that was made when it was staged here
+    changes = carry(base, staged, new.snapshot, objects, reader, conflicts, old.snapshot)
+    if conflicts.found:
+        raise conflict_error(conflicts.found)
     if changes.is_empty:
         return None
     draft = Draft(objects, context)

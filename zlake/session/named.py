@@ -10,6 +10,7 @@ from zlake.format.documents import CommitBrief
 from zlake.session import commit
 from zlake.session.session import Session, alone
 from zlake.versions.head import Head
+from zlake.versions.read_head import MAIN
 
 T = TypeVar("T")
 
@@ -60,12 +61,8 @@ def _tag_landed(session: Session, name: str) -> Callable[[CommitStateUnknownErro
 
 
 def branches(session: Session) -> list[str]:
-    """Return the names of all branches, the open one too if the first write to it is still to come."""
-    found = set(session.repository.branches())
-    head = session.head
-    if head.branch is not None and head.ref.sequence == 0:
-        found.add(head.branch)
-    return sorted(found)
+    """Return the names of all branches; every dataset has ``main``, also where the first write to it is still to come."""
+    return sorted({MAIN, *session.repository.branches()})
 
 
 @alone
