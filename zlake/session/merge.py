@@ -61,10 +61,7 @@ def merge(
     guarded = theirs.branch is None
     target = _committed(session, theirs, f"Auto commit before merging into {branch or 'another branch'}", job.author)
     if first:
-        try:
-            committing.commit(session, f"Auto commit before merging {address}", job.author, False)
-        except EmptyCommitError:  # others have just committed it
-            session.refresh()
+        committing.commit(session, f"Auto commit before merging {address}", job.author, False)
         options = MergeOptions(title, job.author, job.resolution, delete_removed_tensors, True)
     found = job.run(lambda head: repository.merge(head, target, options, job.readers, guarded=guarded))
     return found or _nothing(f"{address!r} is part of this branch already: there is nothing to merge")
@@ -73,39 +70,52 @@ def merge(
 @alone
 def cherry_pick(session: Session, address: Any, resolution: Resolution) -> str | None:
     """Make what one commit changed again on the branch; return the new commit, or None if all of it is there."""
-    repository = session.repository
-    job = _Job(session, "cherry-pick", address, resolution)
-    if job.landed is not None:
-        return job.landed
-    commit, guarded = _commit(session, address)
-    found = job.run(lambda head: repository.cherry_pick(head, commit, job.readers, job.resolution, guarded=guarded))
-    return found or _nothing(f"all that {address!r} changed is here already: there is nothing to pick")
+
+    def make(job: _Job, head: Head, commit: Snapshot, guarded: bool) -> Head | None:
+        return session.repository.cherry_pick(head, commit, job.readers, job.resolution, guarded=guarded)
+
+    nothing = f"all that {address!r} changed is here already: there is nothing to pick"
+    return _made(session, "cherry-pick", address, resolution, make, nothing)
 
 
 @alone
 def revert(session: Session, address: Any, resolution: Resolution) -> str | None:
     """Undo what one commit changed; return the new commit, or None if nothing of it is left."""
-    repository = session.repository
-    job = _Job(session, "revert", address, resolution)
-    if job.landed is not None:
-        return job.landed
-    commit, guarded = _commit(session, address)
-    found = job.run(
-        lambda head: repository.revert(head, commit, job.author, job.readers, job.resolution, guarded=guarded)
-    )
-    return found or _nothing(f"nothing of what {address!r} changed is left here: there is nothing to revert")
+
+    def make(job: _Job, head: Head, commit: Snapshot, guarded: bool) -> Head | None:
+        return session.repository.revert(head, commit, job.author, job.readers, job.resolution, guarded=guarded)
+
+    nothing = f"nothing of what {address!r} changed is left here: there is nothing to revert"
+    return _made(session, "revert", address, resolution, make, nothing)
 
 
 @alone
 def rebase(session: Session, address: Any, resolution: Resolution) -> str | None:
     """Put the branch on top of another version; return its newest commit, or None if it was there already."""
-    repository = session.repository
-    job = _Job(session, "rebase", address, resolution)
+
+    def make(job: _Job, head: Head, commit: Snapshot, guarded: bool) -> Head | None:
+        return session.repository.rebase(head, commit, job.readers, job.resolution, guarded=guarded)
+
+    nothing = f"this branch is on top of {address!r} already: there is nothing to rebase"
+    return _made(session, "rebase", address, resolution, make, nothing)
+
+
+def _made(
+    session: Session,
+    what: str,
+    address: Any,
+    resolution: Resolution,
+    make: Callable[[_Job, Head, Snapshot, bool], Head | None],
+    nothing: str,
+) -> str | None:
+    """Bring the branch to what ``make`` makes of it and of the commit at an address; says if nothing is made."""
+    job = _Job(session, what, address, resolution)
     if job.landed is not None:
         return job.landed
-    onto, guarded = _commit(session, address)
-    found = job.run(lambda head: repository.rebase(head, onto, job.readers, job.resolution, guarded=guarded))
-    return found or _nothing(f"this branch is on top of {address!r} already: there is nothing to rebase")
+    head = session.repository.resolve(address)
+    commit = session.repository.snapshot(commit_at(session, head))
+    guarded = head.branch is None  # a branch keeps what it names
+    return job.run(lambda head: make(job, head, commit, guarded)) or _nothing(nothing)
 
 
 class _Job:
@@ -218,12 +228,6 @@ class _Job:
             return self._asked[conflict]
 
         return decide
-
-
-def _commit(session: Session, address: Any) -> tuple[Snapshot, bool]:
-    """Return the newest commit at an address, and whether a collector may take it: a branch keeps what it names."""
-    head = session.repository.resolve(address)
-    return session.repository.snapshot(commit_at(session, head)), head.branch is None
 
 
 def _committed(session: Session, theirs: Head, message: str, author: str) -> Snapshot:
