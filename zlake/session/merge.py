@@ -61,7 +61,10 @@ def merge(
     guarded = theirs.branch is None
     target = _committed(session, theirs, f"Auto commit before merging into {branch or 'another branch'}", job.author)
     if first:
-        committing.commit(session, f"Auto commit before merging {address}", job.author, False)
+        try:
+            committing.commit(session, f"Auto commit before merging {address}", job.author, False)
+        except EmptyCommitError:  # others have just committed it
+            session.refresh()
         options = MergeOptions(title, job.author, job.resolution, delete_removed_tensors, True)
     found = job.run(lambda head: repository.merge(head, target, options, job.readers, guarded=guarded))
     return found or _nothing(f"{address!r} is part of this branch already: there is nothing to merge")
