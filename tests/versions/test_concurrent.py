@@ -449,6 +449,55 @@ def test_landed_is_known_for_as_many_swaps_as_the_ref_remembers(context: Context
     assert refs.landed(ours.write_id, ours.sequence, refs.next_ref(now, None, None, context)) is None
 
 
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("others", ["commit", "flush"])
+@pytest.mark.parametrize("many", [limits.REF_WRITES + 1, 150])
+def test_a_session_that_others_have_long_overtaken(
+    store: Store, context: Context, committed: bool, others: str, many: int
+) -> None:
+    """Its swap is lost, and the branch does not remember that far back: that is no reason for doubt."""
+    ours, theirs, key = two_writers(store, context, "ab")
+    for i in range(many):
+        theirs.append(key, [i])
+        theirs.commit("theirs") if others == "commit" else theirs.flush()
+    ours.append(key, "x")
+    ours.update(key, 0, "A")
+    ours.commit("ours") if committed else ours.flush()
+    assert ours.values(key) == ["A", "b", *range(many), "x"]
+    assert len({i for i, _ in ours.stored(key)}) == many + 3
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("others", ["commit", "flush"])
+def test_a_swap_that_landed_and_was_long_overtaken_before_it_was_said_to_be_lost(
+    store: Store, context: Context, committed: bool, others: str
+) -> None:
+    """By a driver whose first attempt was not answered; nothing is there twice."""
+    tap = Tap(store)
+    ours, theirs, key = two_writers(tap, context, "ab")
+    theirs.repository.objects.store = store
+    theirs.repository.store = store
+    many = limits.REF_WRITES + 5
+
+    def overtake() -> None:
+        late = theirs.reopen()
+        for i in range(many):
+            late.append(key, [i])
+            late.commit("theirs") if others == "commit" else late.flush()
+
+    tap.after_swap = overtake
+    ours.append(key, "x")
+    commit = ours.commit("ours") if committed else ours.flush()
+    assert theirs.reopen().values(key) == ["a", "b", "x", *range(many)]
+    log = [c.message for c in ours.repository.log(theirs.reopen().head.snapshot)]
+    assert log.count("ours") == committed
+    if committed:
+        assert commit in [c.id for c in ours.repository.log(theirs.reopen().head.snapshot)]
+    ours.append(key, "y")
+    ours.flush()
+    assert ours.values(key) == ["a", "b", "x", *range(many), "y"]
+
+
 @pytest.mark.parametrize("coalesce", [False, True])
 def test_threads_that_append_all_keep_their_rows(store: Store, context: Context, coalesce: bool) -> None:
     ours, _, key = two_writers(store, Context(), (), coalesce=coalesce)

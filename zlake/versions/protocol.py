@@ -29,12 +29,17 @@ from zlake.versions.draft import Draft
 from zlake.versions.head import Head
 from zlake.versions.keeping import Landed
 from zlake.versions.objects import Objects
+from zlake.versions.overtaken import look_back
 from zlake.versions.read_head import read_head
 from zlake.versions.rebase import rebase
 
-ATTEMPTS: Final = 256
+ATTEMPTS: Final = 1024
 """Swaps that a writer may lose in a row before it gives up."""
 _LONGEST_WAIT: Final = 1.0
+_WIDEST: Final = 4
+"""Waits are of up to two to this power times as long as an attempt takes."""
+_PATIENCE: Final = 7
+"""Swaps that a writer loses before it waits less and less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +120,39 @@ def publish(
         outcome = swap(store, head, proposal)
         if isinstance(outcome, Written):
             objects.remember("snapshot", proposal.snapshot.id, proposal.snapshot)
-            after = Head(branch, proposal.ref, outcome.generation, proposal.snapshot)
-            if landed is not None:
-                landed(head, after)
-            return after
+            return _landed(head, Head(branch, proposal.ref, outcome.generation, proposal.snapshot), landed)
+        overtaken = _is_overtaken(store, proposal, outcome, branch)
+        waited = _wait(context, attempt, context.monotonic() - started)
         # A swap that was not answered may land as long as the branch stays as it was: the same one is sent again then,
         # so that there is never more than one of ours that can land.
         if outcome.generation != head.generation:
-            theirs = read_head(objects, branch, outcome)
+            # looked at after the wait: others who waited less have moved it on, and what we build must be on top
+            theirs = read_head(objects, branch, None if waited else outcome)
             check_still_ours(store, head, theirs)
+            if overtaken:
+                found, changes = look_back(objects, head, proposal.snapshot.id, changes, theirs)
+                if found:
+                    return _landed(head, Head(branch, proposal.ref, head.generation, proposal.snapshot), landed)
             changes = follow(head, changes, theirs)
             head, proposal = theirs, None
-        _wait(context, attempt, context.monotonic() - started)
     raise CommitError(
         f"{store.url}: branch {branch!r} was changed by others {ATTEMPTS} times while this write was under way; "
         "nothing was lost, try again"
     )
+
+
+def _landed(before: Head, after: Head, landed: Landed | None) -> Head:
+    if landed is not None:
+        landed(before, after)
+    return after
+
+
+def _is_overtaken(store: Store, proposal: Proposal, outcome: Versioned, branch: str) -> bool:
+    """Whether others have swapped the branch so often since that it no longer tells whether ours was among them."""
+    if outcome.value is None:
+        return False
+    now = refs.parse_branch(store, branch, outcome.value)
+    return refs.landed(proposal.ref.write_id, proposal.ref.sequence, now) is None
 
 
 def check_still_ours(store: Store, head: Head, theirs: Head) -> None:
@@ -212,6 +234,16 @@ def swap(store: Store, head: Head, proposal: Proposal) -> Written | Versioned:
     return refs.swap_branch(store, head.branch, proposal.ref, head.generation)
 
 
-def _wait(context: Context, attempt: int, took: float) -> None:
-    """Wait a random while, longer after each loss, measured by how long an attempt takes on this storage."""
-    context.sleep(random.uniform(0, min(_LONGEST_WAIT, took * 2 ** min(attempt, 5))))
+def _wait(context: Context, attempt: int, took: float) -> bool:
+    """Wait a random while before another attempt; say whether it was any.
+
+    Not after the first loss, which as often as not means no more than that others have written since this session
+    last looked. Then longer each time, so that many writers spread out, measured by how long an attempt takes on this
+    storage. Who has lost more often still waits less again each time: else those who lost early would go on losing to
+    those who come fresh, for as long as these come.
+    """
+    if not attempt:
+        return False
+    widths = took * 2 ** min(attempt - 1, _WIDEST, max(0, _WIDEST - (attempt - _PATIENCE) // 2))
+    context.sleep(random.uniform(0, min(_LONGEST_WAIT, widths)))
+    return True

@@ -99,7 +99,8 @@ def swap_branch(store: Store, name: str, ref: Ref, generation: bytes) -> Written
     -------
     Written or Versioned
         Where it landed, the generation to go on from: the old one if others have built upon ours already, which makes
-        our next write find that out. Where it was lost, the branch document that is there instead.
+        our next write find that out. Where it was lost, the branch document that is there instead; also where the
+        storage says so, and so much has happened since that the branch no longer tells.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def swap_branch(store: Store, name: str, ref: Ref, generation: bytes) -> Written
     except (StorageError, FormatError) as error:
         raise unknown(store, name, ref) from doubt or error
     won = now is not None and landed(ref.write_id, ref.sequence, now)
-    if won is None:
+    if won is None and doubt is not None:
         raise unknown(store, name, ref) from doubt
     if not won:
         return found
