@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zlake import limits
 from zlake.extents.map import ExtentMap
-from zlake.extents.places import substitute
+from zlake.extents.places import Substitution
 from zlake.format.documents import SegmentTensor
 from zlake.versions.fragments import Fragments, _choose, find, pieces, price, sizes
 
@@ -75,7 +75,7 @@ def test_what_was_brought_together_is_left_alone(rows: list[int], scale: int) ->
     made = [entry(len(rows) + i, part.length, 0, (100 * scale,)) for i, part in enumerate(parts)]
     after = extents
     for i, part in enumerate(parts):
-        after = substitute(after, part, ExtentMap.from_runs([(len(rows) + i, 0, part.length)]))
+        after = Substitution(part, ExtentMap.from_runs([(len(rows) + i, 0, part.length)]))(after)
     assert not find([*entries, *made], after, 1)
     assert after.length == extents.length
     assert after.n_extents <= extents.n_extents

@@ -89,60 +89,66 @@ def subtract(a: ExtentMap, b: ExtentMap) -> tuple[ExtentMap, IntArray]:
     return left, rows
 
 
-def substitute(extents: ExtentMap, old: ExtentMap, new: ExtentMap) -> ExtentMap:
-    """Return a map in which rows that lie where ``old`` says lie where ``new`` says; all others stay where they are.
-
-    Works on extents alone. All three use one segment table.
+class Substitution:
+    """Puts rows that lie at some places at others. Works on extents alone.
 
     Parameters
     ----------
-    extents
-        The map to change; the very same is returned if no row of it lies at a place of ``old``.
     old
         Places, each of them once.
     new
-        As many places: row i of ``old`` goes to row i of ``new``.
+        As many places, over the same segment table: row i of ``old`` goes to row i of ``new``.
 
     Raises
     ------
     CorruptObjectError
         If the segments are said to hold more rows than there can be.
     """
-    if not extents.n_extents or not old.n_extents:
-        return extents
-    # runs of rows that lie together both in the old and in the new place
-    first = np.unique(np.concatenate((np.zeros(1, np.int64), old.ends[:-1], new.ends[:-1])))
-    count = np.diff(np.append(first, old.length))
-    segment, start = old.locate(first)
-    to_segment, to_start = new.locate(first)
-    size = np.zeros(max(int(segment.max()), int(extents.segment.max())) + 1, np.int64)
-    np.maximum.at(size, segment, start + count)
-    np.maximum.at(size, extents.segment, extents.start + extents.count)
-    base = _line(size)
-    low = base[segment] + start
-    order = np.argsort(low)
-    low, high = low[order], (low + count)[order]
-    # the extents, cut wherever such a run begins or ends
-    begin = base[extents.segment] + extents.start
-    end = begin + extents.count
-    cuts = np.unique(np.concatenate((low, high)))
-    before = np.searchsorted(cuts, begin, side="right")
-    pieces = 1 + np.maximum(np.searchsorted(cuts, end, side="left") - before, 0)
-    which = np.repeat(np.arange(extents.n_extents), pieces)
-    nth = np.arange(len(which)) - np.repeat(pieces.cumsum() - pieces, pieces)
-    at = np.where(nth > 0, cuts[np.minimum(before[which] + nth - 1, len(cuts) - 1)], begin[which])
-    until = np.where(nth == pieces[which] - 1, end[which], np.append(at[1:], 0))
-    run = np.maximum(np.searchsorted(low, at, side="right") - 1, 0)
-    moved = (low[run] <= at) & (at < high[run])
-    if not moved.any():
-        return extents
-    offset = at - low[run]
-    run = order[run]
-    return ExtentMap.normalized(
-        np.where(moved, to_segment[run], extents.segment[which]),
-        np.where(moved, to_start[run] + offset, at - base[extents.segment[which]]),
-        until - at,
-    )
+
+    def __init__(self, old: ExtentMap, new: ExtentMap) -> None:
+        # runs of rows that lie together both in the old and in the new place
+        first = np.sort(np.concatenate((np.zeros(1, np.int64), old.ends[:-1], new.ends[:-1])), kind="stable")
+        first = first[np.append(True, first[1:] != first[:-1])]
+        count = np.diff(np.append(first, old.length))
+        segment, start = old.locate(first)
+        order = np.lexsort((start, segment))
+        self._to_segment, self._to_start = (places[order] for places in new.locate(first))
+        segment, start, count = segment[order], start[order], count[order]
+        size = np.zeros(int(segment.max()) + 1, np.int64)
+        np.maximum.at(size, segment, start + count)
+        self._base = _line(size)
+        self._low = self._base[segment] + start
+        self._high = self._low + count
+
+    def __call__(self, extents: ExtentMap) -> ExtentMap:
+        """Return a map with the rows at their new places; the very same one if none of them was at an old place."""
+        if not extents.n_extents:
+            return extents
+        known = np.minimum(extents.segment, len(self._base) - 2)
+        base = self._base[known]
+        room = np.where(extents.segment == known, self._base[known + 1] - base, 0)
+        stop = extents.start + extents.count
+        low, high = (base + np.minimum(rows, room) for rows in (extents.start, stop))
+        # each extent is cut into what lies before the first run in it, that run, what lies behind it, and so on
+        first = np.searchsorted(self._high, low, side="right")
+        runs = np.maximum(np.searchsorted(self._low, high, side="left") - first, 0)
+        if not runs.any():
+            return extents
+        pieces = 2 * runs + 1
+        which = np.repeat(np.arange(extents.n_extents), pieces)
+        nth = np.arange(len(which)) - np.repeat(pieces.cumsum() - pieces, pieces)
+        run = np.minimum(first[which] + nth // 2, len(self._low) - 1)
+        here = np.maximum(self._low[run], low[which]) - base[which]
+        until = np.minimum(self._high[run], high[which]) - base[which]
+        moved = nth % 2 == 1
+        behind = np.append(0, until[:-1])  # of the run before: pieces and runs alternate
+        begin = np.where(moved, here, np.where(nth == 0, extents.start[which], behind))
+        end = np.where(moved, until, np.where(nth == pieces[which] - 1, stop[which], here))
+        return ExtentMap.normalized(
+            np.where(moved, self._to_segment[run], extents.segment[which]),
+            np.where(moved, self._to_start[run] + begin + base[which] - self._low[run], begin),
+            end - begin,
+        )
 
 
 def _index(extents: ExtentMap) -> tuple[IntArray, IntArray, IntArray]:

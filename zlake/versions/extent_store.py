@@ -10,7 +10,7 @@ import numpy as np
 from zlake import limits
 from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
-from zlake.extents.places import substitute
+from zlake.extents.places import Substitution
 from zlake.format.documents import Extent, ExtentPage, ExtentTable, SegmentTensor
 from zlake.types import IntArray
 from zlake.versions.draft import Draft
@@ -130,6 +130,11 @@ class Part:
         self.rows = extents.length
         self.changed = True
 
+    def refill(self, segments: Sequence[SegmentTensor], extents: ExtentMap) -> None:
+        """Replace the map, and the table that it is over."""
+        self._fill((tuple(segments), extents))
+        self.put(extents)
+
     def pruned(self) -> Located:
         """Return the table with the segments alone that are used, and the map over it."""
         return pruned(*self.load())
@@ -196,12 +201,15 @@ class TableEditor:
 
         Parts that change one behind the other become one: what was cut into small pages often fits into the document.
         """
+        table, numbers = list(segments), {entry.segment: i for i, entry in enumerate(segments)}
+        move = Substitution(old, new)
         found: list[Part] = []
         for part in self._parts:
-            extents = part.load()[1]
-            moved = substitute(extents, part.adopt(segments, old), part.adopt(segments, new))
+            entries, extents = part.load()
+            extents = edit.renumber(extents, adopt(table, numbers, entries))
+            moved = move(extents)
             if moved is not extents:
-                part.put(moved)
+                part.refill(table, moved)
             if found and part.changed and found[-1].changed:
                 more = part.adopt(*found.pop().load())
                 part.put(edit.concat(more, part.load()[1]))

@@ -169,7 +169,7 @@ def _choose(size: Sequence[float], forced: Sequence[bool], cost: float) -> list[
         closes, goes_on = joined > alone, joined >= alone - cost
         steps.append((closes, goes_on))
         worth = 2 * cost if must else cost - each
-        alone, joined = max(alone, joined), worth + max(joined, alone - cost)
+        alone, joined = (joined if closes else alone), worth + (joined if goes_on else alone - cost)
     found = []
     inside, stop = joined > alone, len(size)
     for i in range(len(size) - 1, -1, -1):
