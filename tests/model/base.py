@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import pytest
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 import zlake
@@ -17,6 +18,7 @@ from tests.model.check import Checker
 from tests.model.state import Key, State, Table
 from tests.model.store import Clock, Naps, WatchedStore
 from tests.model.world import Branch, Ids, Outcome, World, Writer
+from zlake import limits
 from zlake.errors import BranchDeletedError, ConflictError, StaleSessionError
 from zlake.session.opening import create_session, open_session
 from zlake.session.session import Session
@@ -52,8 +54,13 @@ class Machine(RuleBasedStateMachine):
     """Two writers, `ds` and `writers`, on one dataset."""
 
     ds: list[zlake.Dataset]
+    tight: ClassVar[dict[str, int]] = {}
+    """Limits of zlake to set otherwise: what takes thousands of rows or commits happens in short histories too."""
 
     def start(self) -> None:
+        self.patch = pytest.MonkeyPatch()
+        for name, value in self.tight.items():
+            self.patch.setattr(limits, name, value)
         self.clock = Clock()
         naps = Naps()
         ids = Random(0)
@@ -242,6 +249,13 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "acted"):
             return
+        try:
+            self.look_back()
+        finally:
+            self.patch.undo()
+
+    def look_back(self) -> None:
+        """Look at everything once more, at the end of the history."""
         for who in range(len(self.ds)):
             self.compare_head(who)
         for name in self.world.live():

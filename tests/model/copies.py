@@ -116,13 +116,12 @@ class CopyRules(CollectRules):
         for ds in self.other.ds if self.other else ():
             ds._session.keep()
 
-    def teardown(self) -> None:
-        super().teardown()
-        if hasattr(self, "acted") and self.other is not None:
+    def look_back(self) -> None:
+        for _ in range(2 if self.other else 1):
             self.checker.look_at_all()
-            self.switch()
-            self.checker.look_at_all()
-            super().teardown()
+            super().look_back()
+            if self.other is not None:
+                self.switch()
 
     # ------------------------------------------------------------ copies
 

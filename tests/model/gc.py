@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis.stateful import rule
 
-from tests.model.merging import MergeRules
+from tests.model.looking import LookRules
 from tests.model.reached import Names, Reached, folder_of
 from tests.model.rows import WHO
 from zlake import limits
@@ -18,7 +18,7 @@ DAY = 86_400.0
 GRACE = float(limits.GC_GRACE_SECONDS)
 
 
-class CollectRules(MergeRules):
+class CollectRules(LookRules):
     """Garbage is collected: nothing is lost that anything reaches, or reached lately, and what nothing reaches goes."""
 
     def start(self) -> None:

@@ -40,16 +40,17 @@ class Reached:
         found = set(self.walk(sessions, partly=True))
         for info in self.store.list_info("refs/"):
             value = self.store.objects[info.key].value
+            ref: Ref | Tag
             if info.key.startswith(paths.TAGS):
-                tag = decode(Tag, value, where=info.key)
-                found |= self.walk([] if tag.deleted else [tag.commit])
+                ref = decode(Tag, value, where=info.key)
+                tips = [ref.commit]
             else:
                 ref = decode(Ref, value, where=info.key)
                 tips = [each for each in (ref.commit, ref.staged) if each is not None]
-                if not ref.deleted:
-                    found |= self.walk(tips)
-                elif now - info.modified < grace:
-                    found |= self.walk(tips, partly=True)
+            if not ref.deleted:
+                found |= self.walk(tips)
+            elif now - info.modified < grace:
+                found |= self.walk(tips, partly=True)
         return frozenset(found | self.leased(now))
 
     def leased(self, now: float) -> Names:

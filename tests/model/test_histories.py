@@ -24,6 +24,15 @@ def histories(count: int) -> settings:
     )
 
 
+TIGHT = {
+    "RECENT_COMMITS": 2,
+    "HISTORY_PAGE_COMMITS": 5,
+    "INLINE_EXTENTS": 2,
+    "PAGE_EXTENTS": 4,
+    "INLINE_INFO_BYTES": 2,
+}
+
+
 class Merges(MergeRules):
     """Everything that two writers can do to one dataset, but for collecting garbage."""
 
@@ -33,15 +42,19 @@ class First(CopyRules):
 
 
 class Second(CopyRules):
-    """The same."""
+    """Everything, with pages of few extents and commits."""
+
+    tight = TIGHT
 
 
 class Third(CopyRules):
-    """The same."""
+    """As the first."""
 
 
 class Fourth(CopyRules):
-    """The same."""
+    """As the second."""
+
+    tight = TIGHT
 
 
 TestMerges = Merges.TestCase

@@ -1,0 +1,131 @@
+"""Rules that only look: two versions compared, and rows brought together, which changes none of them."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis.stateful import rule
+
+from tests.model.base import equal_samples
+from tests.model.merging import MergeRules
+from tests.model.rows import PICK, WHO
+from tests.model.state import Key, State, Table
+from zlake.errors import BranchDeletedError, InvalidOperationError, StaleSessionError
+
+Row = tuple[str, str, int, int | None, int | None]
+"""Tensor, change, sample id of the model, row before and row after."""
+
+
+class LookRules(MergeRules):
+    """What leaves every row as it is."""
+
+    @rule(who=WHO, what=st.sampled_from(("diff", "diff", "optimize", "rechunk")), pick=PICK, other=PICK)
+    def look(self, who: int, what: str, pick: int, other: int) -> None:
+        if what == "diff":
+            self.diff(who, self.any_version(pick), self.any_version(other))
+        elif self.writers[who].edit.changes is None:
+            self.flush(who)
+        else:
+            self.optimize(who, everything=what == "rechunk")
+
+    # ------------------------------------------------------------ diff
+
+    def any_version(self, pick: int) -> tuple[str, State]:
+        """Choose a branch, with what is staged on it, a tag or a commit."""
+        states = {name: self.world.state(name) for name in self.world.live()}
+        states |= {name: self.world.state_of(commit) for name, commit in self.world.tags.items()}
+        states |= {commit: self.world.state_of(commit) for commit in self.world.reachable()}
+        return list(states.items())[pick % len(states)]
+
+    def diff(self, who: int, first: tuple[str, State], second: tuple[str, State]) -> None:
+        before, after = first[1], second[1]
+        if self.writers[who].edit.changes is not False:
+            return
+        found = self.ds[who].diff(first[0], second[0])
+        keys = {**after.tables, **before.tables}
+        touched = {
+            (after.tables.get(key) or before.tables[key]).name
+            for key in keys
+            if plain(before.tables.get(key)) != plain(after.tables.get(key))
+        }
+        assert set(found.tensors) == touched
+        expected = {row for key in keys for row in changed_rows(before.tables.get(key), after.tables.get(key))}
+        rows = list(found.rows())
+        named: dict[str, list[Key]] = {}
+        for key in keys:
+            named.setdefault((after.tables.get(key) or before.tables[key]).name, []).append(key)
+        seen = set()
+        for number, row in enumerate(rows):
+            (key,) = (key for key in named[row.tensor] if self.ids.model(key, row.sample_id) is not None)
+            mine = self.ids.model(key, row.sample_id)
+            assert mine is not None
+            seen.add((row.tensor, row.change, mine, row.row_before, row.row_after))
+            if number % 3 == 0:
+                values = [
+                    state.tables[key].rows.get(mine) if key in state.tables else None for state in (before, after)
+                ]
+                assert equal_samples(keys[key].kind, row.before, values[0])
+                assert equal_samples(keys[key].kind, row.after, values[1])
+        assert len(rows) == len(seen)
+        assert seen == expected
+
+    # ------------------------------------------------------------ compaction
+
+    def optimize(self, who: int, *, everything: bool) -> None:
+        """Bring rows together; the branch may get a commit that changes nothing."""
+        writer, ds = self.writers[who], self.ds[who]
+        name = writer.branch
+
+        def act() -> object:
+            return ds.rechunk(progressbar=False) if everything else ds.optimize()
+
+        if name is None:
+            with pytest.raises(InvalidOperationError):
+                act()
+            return
+        if not self.flushed_within(who, act):
+            return
+        self.acted.add(who)
+        branch = self.world.branches[name]
+        refused = writer.refused(self.world)
+        try:
+            report = ds.rechunk(progressbar=False) if everything else ds.optimize()
+        except (BranchDeletedError, StaleSessionError) as error:
+            if type(error) is not refused:
+                raise
+            return
+        if branch.deleted:
+            assert report.commit is None
+            return
+        swaps = self.sequence_there(name) - branch.sequence
+        assert swaps in (0, 1)
+        assert swaps or report.commit is None
+        if report.commit is not None:
+            assert branch.commit is not None
+            self.world.record(report.commit, self.world.committed(name), branch.commit)
+            branch.commit = report.commit
+        branch.sequence += swaps
+        if ds._session.head.ref.sequence == branch.sequence:
+            self.stand(who, name)
+        self.acted |= {0, 1}
+
+
+def plain(table: Table | None) -> object:
+    return None if table is None else (table.name, table.rows, table.info)
+
+
+def changed_rows(before: Table | None, after: Table | None) -> list[Row]:
+    """Return the rows that differ between two states of a tensor."""
+    table = after or before
+    assert table is not None
+    was = {i: row for row, i in enumerate(before.rows)} if before else {}
+    now = {i: row for row, i in enumerate(after.rows)} if after else {}
+    found: list[Row] = []
+    for i in {**was, **now}:
+        if i not in now:
+            found.append((table.name, "removed", i, was[i], None))
+        elif i not in was:
+            found.append((table.name, "added", i, None, now[i]))
+        elif before is not None and after is not None and before.rows[i] != after.rows[i]:
+            found.append((table.name, "updated", i, was[i], now[i]))
+    return found
