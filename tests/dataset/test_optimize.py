@@ -16,7 +16,9 @@ from zlake import limits
 from zlake.context import Context
 from zlake.errors import (
     CommitError,
+    FormatError,
     InvalidOperationError,
+    ObjectNotFoundError,
     ReadOnlyModeError,
     StorageFullError,
     TensorDoesNotExistError,
@@ -511,6 +513,39 @@ def test_old_segments_are_collected() -> None:
     assert ds.verify(deep=True).unreachable == 0
 
 
+def test_sessions_that_were_open_before_go_on() -> None:
+    ds = fragmented("mem://optimize-open")
+    reader = zlake.load("mem://optimize-open", read_only=True, context=CONTEXT)
+    writer = zlake.load("mem://optimize-open", context=CONTEXT)
+    before = shown(reader)
+    ds.optimize()
+    ds.rechunk(progressbar=False)
+    assert shown(reader) == shown(writer) == before
+    with writer:
+        writer.x[4] = 44
+        writer.x.append(10)
+        writer.pop(0)
+    reader.refresh()
+    assert reader.x.numpy().ravel().tolist() == [1, 2, 3, 44, *range(5, 11)]
+    assert reader.x.ids().tolist()[:-1] == before["x"][0][1:]
+    assert reader.verify(deep=True)
+
+
+def test_nothing_at_all() -> None:
+    ds = zlake.empty("mem://optimize-nothing", overwrite=True, context=CONTEXT)
+    for call in (ds.optimize, ds.rechunk):
+        report = call()
+        assert not report
+        assert str(report) == "nothing to do: 0 extents in 0 segments"
+    ds.create_tensor("x", dtype="int64")
+    assert not ds.rechunk()
+    ds.x.append(1)
+    assert not ds.optimize(tensors=[])
+    assert not ds.optimize()
+    assert str(ds.rechunk(progressbar=False)).startswith("1 extent in 1 segment became 1 extent in 1 segment, ")
+    assert ds.commit_id is None
+
+
 # ---------------------------------------------------------------- bad input
 
 
@@ -585,3 +620,17 @@ def test_a_full_storage_changes_nothing(prefix: str, workers: int) -> None:
     assert ds.optimize(num_workers=workers).extents_after == 1
     assert shown(ds) == before
     assert ds.has_head_changes
+
+
+def test_damaged_rows_are_not_copied() -> None:
+    ds = fragmented("mem://optimize-damaged")
+    head, store = ds._session.head, ds._session.store
+    entries, extents_ = ds.x._column.base()
+    lost = entries[int(extents_.segment[-1])].segment
+    for key in list(store.list(f"segments/{lost}/")):
+        store.delete(key)
+    fresh = zlake.load("mem://optimize-damaged", context=CONTEXT)
+    with pytest.raises((FormatError, ObjectNotFoundError), match=lost):
+        fresh.optimize()
+    assert zlake.load("mem://optimize-damaged", context=CONTEXT)._session.head.ref == head.ref
+    assert fresh.x[:3].numpy().ravel().tolist() == [0, 1, 2]
