@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,14 +26,16 @@ import zlake
 from zlake import limits
 from zlake.context import Context
 from zlake.format import seal
+from zlake.versions.lease import Lease
 
 FOLDER = Path(__file__).parent / "examples"
+HOUR = 3600
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
-def fixed_context() -> Context:
-    """Return a context whose clock stands still and whose ids count up."""
-    numbers, starts = itertools.count(), itertools.count(1000, 1000)
+def fixed_context(start: int = 0) -> Context:
+    """Return a context whose clock stands still and whose ids count up from a number."""
+    numbers, starts = itertools.count(start), itertools.count(1000 * (start + 1), 1000)
 
     def new_id() -> str:
         number, text = next(numbers), ""
@@ -143,6 +147,31 @@ def paged(path: Path) -> None:
         ds.x[::2] = np.zeros((8, 6), np.int16)
         ds.commit("every other row changed", author="Ada <ada@example.org>")
     ds.commit("nothing changed", allow_empty=True, author="Ada <ada@example.org>")
+
+
+def versions(path: Path) -> None:
+    """Write what branches leave behind: a merge, tags, tombstones of a tag and a branch, a lease, a mark of garbage."""
+    small(path)
+    ds = zlake.load(path, context=fixed_context(start=100))
+    ds.tag("v1")
+    ds.tag("old")
+    ds.delete_tag("old")
+    ds.checkout("side", create=True)
+    ds.x.append(np.full(3, 100, np.int16))
+    ds.commit("one row on side", author="Ada <ada@example.org>")
+    ds.checkout("main")
+    ds.x[0] = np.full(3, -1, np.int16)
+    ds.commit("first row changed", author="Ada <ada@example.org>")
+    ds.merge("side", author="Ada <ada@example.org>")
+    ds.delete_branch("side")
+    ds.x.append(np.full(3, 101, np.int16))
+    ds.pop(1)
+    for written in path.rglob("*"):
+        os.utime(written, (time.time() - 2 * HOUR,) * 2)
+    ds.gc(HOUR)  # the states that were staged before each commit are marked
+    assert ds.commit_id is not None
+    ds.refresh()
+    Lease.take(ds._session.store, ds._session.context, ds.commit_id, seconds=HOUR, writing=False)
 
 
 Change = Callable[[bytes], bytes | None]
@@ -314,7 +343,8 @@ README = """# Example datasets
 
 Made by [`make_examples.py`](../make_examples.py), with small chunks, shards and pages. `whole` holds every layout and
 codec of chapter 6, every kind of page, three commits and a staged row on top; its rows are those of `sample()` in that
-script. Each of the others is one small dataset with one kind of damage.
+script. `versions` has two branches that were merged, tombstones of one of them and of a tag, a staged row, a lease, and
+a mark of what a collector found unreachable. Each of the others is one small dataset with one kind of damage.
 
 The last column says which error of `zlake.errors` a reader raises when it opens every version and reads all samples,
 log and info. Other implementations must refuse these datasets too, and never return other samples than the undamaged
@@ -344,7 +374,11 @@ def main(folder: Path = FOLDER) -> None:
     folder.mkdir(parents=True)
     with small_limits():
         whole(folder / "whole")
-    examples: list[dict[str, str | None]] = [{"name": "whole", "shows": "every layout and kind of page", "error": None}]
+        versions(folder / "versions")
+    examples: list[dict[str, str | None]] = [
+        {"name": "whole", "shows": "every layout and kind of page", "error": None},
+        {"name": "versions", "shows": "a merge, tags, tombstones, a lease, a mark of garbage", "error": None},
+    ]
     for damage in DAMAGES:
         path = folder / damage.name
         with small_limits():

@@ -37,6 +37,14 @@ PLACES = {
     rf"segments/{ID}/{ID}/({ARRAYS})/zarr\.json": part("Array"),
 }
 
+BESIDE = {
+    r"refs/tags/.*\.json": SCHEMAS["tag"],
+    rf"leases/{ID}/\d+\.json": SCHEMAS["lease"],
+    rf"gc/marks/{ID}\.json": SCHEMAS["gc-mark"],
+}
+"""Of datasets that have any."""
+ALL = {**PLACES, **BESIDE}
+
 
 def validate(folder: Path) -> Counter[str]:
     """Check every object below a dataset, and return how many there are of each kind."""
@@ -55,7 +63,7 @@ def validate(folder: Path) -> Counter[str]:
             kind = document["attributes"]["zlake"]["document"].partition("/")[0]
             schema = SCHEMAS[kind]
         else:
-            kind, schema = next((place, schema) for place, schema in PLACES.items() if re.fullmatch(place, key))
+            kind, schema = next((place, schema) for place, schema in ALL.items() if re.fullmatch(place, key))
         Draft202012Validator(schema).validate(document)
         found[kind] += 1
     return found

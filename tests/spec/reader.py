@@ -123,6 +123,42 @@ class Dataset:
             assert body["count"] == ids["count"]
         return [int(first) + i for first, count in runs for i in range(int(count))]
 
+    def deleted_branch(self, name: str) -> dict[str, Any]:
+        """Return the tombstone of a branch (4.3)."""
+        branch, _ = document(self.read(f"refs/branches/{name}.json"), BARE, "branch/1")
+        assert branch["deleted"]
+        return branch
+
+    def leases(self) -> list[dict[str, Any]]:
+        """Return the newest document of each lease (4.6)."""
+        found = []
+        for folder in sorted((self.folder / "leases").glob("*")):
+            newest = max(int(path.stem) for path in folder.glob("*.json"))
+            lease, _ = document(self.read(f"leases/{folder.name}/{newest}.json"), BARE, "lease/1")
+            assert (lease["id"], lease["number"]) == (folder.name, newest)
+            found.append(lease)
+        return found
+
+    def marked(self) -> dict[str, set[str]]:
+        """Return what collectors found unreachable (4.7)."""
+        found: dict[str, set[str]] = {"commits": set(), "pages": set(), "segments": set()}
+        for path in (self.folder / "gc" / "marks").glob("*.json"):
+            mark, _ = document(self.read(f"gc/marks/{path.name}"), BARE, "gc-mark/1")
+            assert mark["id"] == path.stem
+            for kind, ids in found.items():
+                ids.update(mark.get(kind, []))
+        return found
+
+    def reached(self) -> set[str]:
+        """Return the ids of this snapshot and of all that it follows (5.1)."""
+        found, waiting = set(), [self.snapshot]
+        while waiting:
+            snapshot = waiting.pop()
+            if snapshot["id"] not in found:
+                found.add(snapshot["id"])
+                waiting.extend(self.load(parent, "commit") for parent in snapshot["parents"])
+        return found
+
     def log(self) -> list[dict[str, Any]]:
         """Return the commits along first parents, newest first (5.7, 7.7)."""
         own = [self.snapshot] if self.snapshot["kind"] == "commit" else []

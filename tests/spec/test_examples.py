@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 import zlake
-from tests.format.test_emitted import validate
+from tests.format.test_emitted import BESIDE, validate
 from tests.spec.reader import Dataset
 
 SPEC = Path(__file__).parents[2] / "spec"
 LISTED = json.loads((SPEC / "examples" / "examples.json").read_text(encoding="utf-8"))
-DAMAGED = [example for example in LISTED["examples"] if example["name"] != "whole"]
+DAMAGED = [example for example in LISTED["examples"] if example["name"] not in ("whole", "versions")]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,49 @@ def test_the_second_reader_finds_the_same(make: ModuleType) -> None:
     assert [read.tensors["text"][row] for row in range(len(ds))] == ds.text.text()
     layouts = set().union(*(tensor.layouts for tensor in read.tensors.values()))
     assert layouts == {(layout, sharded) for layout in ("dense", "ragged", "encoded") for sharded in (False, True)}
+
+
+def test_the_example_of_versions_reads_as_written() -> None:
+    path = SPEC / "examples" / "versions"
+    ds = zlake.load(path, read_only=True)
+    rows = [[-1, -1, -1], [6, 7, 8], [9, 10, 11], [100] * 3, [101] * 3]
+    assert ds.x.numpy().tolist() == rows
+    assert [commit["message"] for commit in ds.commits] == ["Merge side into main", "first row changed", "four rows"]
+    assert (list(ds.branches), ds.tags) == (["main"], {"v1": ds.commits[-1]["commit"]})
+    assert zlake.load(f"{path}@v1").x.numpy().tolist() == np.arange(12).reshape(4, 3).tolist()
+    with pytest.raises(zlake.errors.BranchDeletedError):
+        zlake.load(f"{path}@side")
+    report = ds.verify(deep=True)
+    assert report, report
+    assert (report.restorable, report.leases) == (("side",), 1)
+
+
+def test_the_second_reader_finds_the_same_versions() -> None:
+    path = SPEC / "examples" / "versions"
+    ds = zlake.load(path, read_only=True)
+    read = Dataset(path)
+    assert [read.tensors["x"][row].tolist() for row in range(5)] == ds.x.numpy().tolist()
+    assert [commit["id"] for commit in read.log()] == [commit["commit"] for commit in ds.commits]
+    merged = read.load(ds.commit_id, "commit")
+    assert len(merged["parents"]) == 2
+    assert merged["parents"][0] == ds.commits[1]["commit"]
+    # the second parent is what the tombstone of the branch names
+    assert read.deleted_branch("side")["commit"] == merged["parents"][1]
+    assert read.load(merged["parents"][1], "commit")["message"] == "one row on side"
+    with pytest.raises(AssertionError):
+        Dataset(path, "old")
+    (lease,) = read.leases()
+    assert lease == {"document": "lease/1", "id": lease["id"], "number": 0, "snapshot": ds.commit_id, "seconds": 3600}
+    marked = read.marked()
+    assert marked["commits"]
+    assert not marked["commits"] & read.reached()
+    assert all(read.exists(f"commits/{each}/zarr.json") for each in marked["commits"])
+
+
+def test_the_example_of_versions_validates() -> None:
+    found = validate(SPEC / "examples" / "versions")
+    assert set(BESIDE) < set(found)
+    assert found[r"refs/tags/.*\.json"] == found[r"refs/branches/.*\.json"] == 2
 
 
 def test_the_whole_example_validates() -> None:
