@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from servers.proxy import Fate, Proxy, ProxyRequest
@@ -12,6 +13,8 @@ from tests.crash.walk import fresh
 from zlake.context import Context
 from zlake.storage import open_store
 from zlake.storage.store import Store
+
+HOUR = timedelta(hours=1)
 
 
 def nth_write(broken: Proxy, n: int, fate: Fate, then: Fate) -> None:
@@ -64,7 +67,8 @@ class Service:
     @contextmanager
     def fresh(self, objects: dict[str, bytes]) -> Iterator[tuple[Store, Store, Proxy]]:
         for key, value in objects.items():
-            self._backend.put_object(self._bucket, self._prefix + key, value)
+            made = self._backend.put_object(self._bucket, self._prefix + key, value)
+            made.last_modified -= HOUR  # these tell times by the second
         try:
             yield self.direct, self._proxied, self._proxy
         finally:

@@ -14,14 +14,20 @@ import pytest
 from servers.proxy import Proxy
 from servers.s3 import S3Server
 
-from tests.crash.scenarios import SCENARIOS, create, few_rows, load
+import zlake
+from tests.crash.exchanges import COLLECTIONS, EXCHANGES
+from tests.crash.scenarios import SCENARIOS, create, everything, few_rows, load
 from tests.crash.service import Service, answer_lost, gone_after, gone_before, told_lost
-from tests.crash.walk import Walk
+from tests.crash.walk import Walk, fresh
 from zlake.context import Context
-from zlake.errors import DatasetExistsError, StorageError
+from zlake.errors import CommitStateUnknownError, DatasetExistsError, StorageError
+from zlake.session import copying, exchange
 from zlake.storage import tensorstore_store
 from zlake.storage.probe import is_probe
+from zlake.storage.store import Store
 from zlake.versions import safety
+from zlake.versions.bring import How
+from zlake.versions.clone import clone
 
 CHANGES = [
     "create_tensor",
@@ -49,7 +55,14 @@ CHANGES = [
     "rebase",
     "optimize",
     "optimize_staged",
+    "pull",
+    "pull_staged",
+    "push_again",
+    "gc",
+    "gc_sweep",
 ]
+pytestmark = pytest.mark.timeout(600)
+MODES = [answer_lost, told_lost, gone_after, gone_before]
 FEW_RETRIES = {"max_retries": 1, "initial_delay": "5ms", "max_delay": "10ms"}
 CONTEXT = Context(threads=2, reads_in_flight=19)
 """A context that nobody else has, so that TensorStore makes one with the few retries."""
@@ -72,11 +85,11 @@ def service(proxy: Proxy, s3_bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Se
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_conditional_write(service: Service, name: str) -> None:
-    walk = Walk(SCENARIOS[name], service)
+    walk = Walk({**SCENARIOS, **EXCHANGES, **COLLECTIONS}[name], service)
     print(f"{walk.all()} faults at {len(walk.steps)} conditional writes")
 
 
-@pytest.mark.parametrize("mode", [answer_lost, told_lost, gone_after, gone_before])
+@pytest.mark.parametrize("mode", MODES)
 def test_every_conditional_write_of_creating(service: Service, mode: Callable[[Proxy, int], None]) -> None:
     """The probe's writes among them, which are not the dataset's."""
     for n in count():
@@ -106,3 +119,71 @@ def test_every_conditional_write_of_creating(service: Service, mode: Callable[[P
         if error is None and len(wrote) <= n:
             break
     assert n >= 5
+
+
+@pytest.mark.parametrize("kind", ["copy", "deepcopy", "push"])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_conditional_write_of_a_copy(service: Service, mode: Callable[[Proxy, int], None], kind: str) -> None:
+    """The root is written last: who sees a dataset sees all of it, and a call that was cut short is gone on with."""
+    with fresh({}) as source:
+        ds = small(source)
+        with fresh({}) as dest:
+            COPIES[kind](ds, dest)
+            goal = everything(dest)
+        for n in count():
+            with service.fresh({}) as (store, faulty, proxy):
+                service.begin(proxy)
+                mode(proxy, n)
+                safety._probed.clear()
+                error: Exception | None = None
+                try:
+                    COPIES[kind](ds, faulty)
+                except (StorageError, CommitStateUnknownError) as caught:
+                    error = caught
+                wrote = len(service.steps(proxy))
+                service.heal(proxy)
+                with service.looked_at(store) as found:
+                    there = "zarr.json" in found.list()
+                    assert not there or everything(found) == goal
+                assert there or error is not None, "acknowledged, but not there"
+                try:
+                    COPIES[kind](ds, store)
+                except DatasetExistsError:
+                    assert there
+                with service.looked_at(store) as found:
+                    assert everything(found) == goal
+                    report = load(found).verify(deep=True)
+                    assert report, report
+            if error is None and wrote <= n:
+                break
+        print(f"{n} conditional writes")
+        assert n >= 6
+
+
+def small(store: Store) -> zlake.Dataset:
+    """A commit of one row, a tag, and a staged row."""
+    ds = create(store)
+    ds.create_tensor("x", dtype="int32")
+    ds.x.append(1)
+    ds.commit("first")
+    ds.tag("v1")
+    ds.x.append(2)
+    return ds
+
+
+def copy(ds: zlake.Dataset, dest: Store) -> None:
+    part = copying.Part(tuple(ds.tensors), "", slice(None), everything=True)
+    copying.copy(ds._session.pinned(), part, dest, CONTEXT, overwrite=False, single_writer=False, how=ONE)
+
+
+def deepcopy(ds: zlake.Dataset, dest: Store) -> None:
+    clone(ds._session.repository, dest, how=ONE)
+
+
+def push(ds: zlake.Dataset, dest: Store) -> None:
+    """A push that makes a clone."""
+    exchange.push(ds._session, dest, CONTEXT, "main", None, force=False, tags=True, how=ONE, single_writer=False)
+
+
+ONE = How(workers=1)
+COPIES = {"copy": copy, "deepcopy": deepcopy, "push": push}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from zlake.context import Context
-from zlake.errors import CheckoutError, ReadOnlyModeError
+from zlake.errors import CheckoutError, CommitStateUnknownError, ReadOnlyModeError, StorageError
 from zlake.format import paths
 from zlake.format.names import check_ref_name
 from zlake.session.flush import Rows
@@ -100,6 +100,8 @@ def pull(
     ------
     ConflictError
         If what is staged changes the same rows as the commits that were fetched; the branch is as it was.
+    CommitStateUnknownError
+        If no answer came when the branch was to be moved, or read again.
     """
     branch, into = _names(session, branch, into)
     if session.read_only or not session.store.capabilities.writable:
@@ -111,7 +113,14 @@ def pull(
     with session.advising():
         done = Exchange(source, session.repository, branch, into, force, tags, carry, how=how).run()
     if into == session.head.branch:
-        session.adopt(session.repository.head(into))
+        try:
+            session.adopt(session.repository.head(into))
+        except StorageError as error:
+            raise CommitStateUnknownError(
+                f"{session.store.url}: branch {into!r} names {done.commit} now, but the storage stopped answering "
+                "before this session had read it; call refresh(), or pull again",
+                done.commit or "",
+            ) from error
     return done
 
 

@@ -10,8 +10,10 @@ from zlake.errors import (
     CollectedError,
     CommitError,
     DivergedError,
+    FormatError,
     RefExistsError,
     StagedChangesError,
+    StorageError,
     UnrelatedDatasetsError,
 )
 from zlake.format import paths
@@ -25,6 +27,7 @@ from zlake.versions.bring import DEFAULT, How, bring
 from zlake.versions.guard import check_swept
 from zlake.versions.head import Head
 from zlake.versions.objects import Either, Objects
+from zlake.versions.protocol import nothing_changed
 from zlake.versions.reach import Reach, reach
 from zlake.versions.read_head import snapshot_of
 from zlake.versions.repository import Repository
@@ -134,17 +137,17 @@ class Exchange:
         labels = self._tags(tip) if self.tags else {}
         found = self._read()
         before, commits, moved = _ref(self.dest, self.into, found), 0, Moved()
-        first = before
+        now = before
         if self._must_move(before, tip):
             branching.refuse_tag(self.dest.store, self.into)
             commits, boundary, moved = self._send(tip, before)
-            self._land(tip, found, boundary)
+            now = self._land(tip, found, boundary)
         for name, commit in labels.items():
             tags.create(self.dest.store, self.dest.context, name, commit)
         return Exchanged(
             self.into,
-            None if first is None else first.commit,
-            _commit(_ref(self.dest, self.into, self._read())) if self.there is None else tip.id,
+            None if before is None else before.commit,
+            None if now is None else now.commit,
             commits,
             moved.objects,
             moved.bytes,
@@ -230,7 +233,8 @@ class Exchange:
         prefixes = [paths.segment_prefix(segment) for segment in sorted(found.segments)]
         objects = [*sizes(source.store, prefixes).values(), *_documents(found)]
         there = sizes(dest.store, prefixes) if self.there is None else self.there
-        return len(commits), boundary, bring(source.store, dest.store, objects, there, self.how)
+        with nothing_changed(dest.store):
+            return len(commits), boundary, bring(source.store, dest.store, objects, there, self.how)
 
     def _known(self, before: Ref | None) -> list[str]:
         """Return commits that the destination has, with everything behind them."""
@@ -243,19 +247,19 @@ class Exchange:
 
     # ------------------------------------------------------------ the branch
 
-    def _land(self, tip: Snapshot, found: Versioned, boundary: frozenset[str]) -> None:
-        """Swap the branch; whoever else swaps it meanwhile is asked again whether it may be moved."""
+    def _land(self, tip: Snapshot, found: Versioned, boundary: frozenset[str]) -> Ref | None:
+        """Swap the branch, and return it; whoever else swaps it meanwhile is asked again whether it may be moved."""
         store = self.dest.store
         for _ in range(_ATTEMPTS):
             before = _ref(self.dest, self.into, found)
             if not self._must_move(before, tip):
-                return
+                return before
             ref = self._next(before, tip, found)
             outcome = refs.swap_branch(store, self.into, ref, found.generation)
             if isinstance(outcome, Written):
                 if self.there is None:
                     self._check(tip, before, ref, outcome, boundary)
-                return
+                return ref
             found = outcome
         raise CommitError(
             f"{store.url}: branch {self.into!r} was changed by others {_ATTEMPTS} times while it was to be moved; "
@@ -297,15 +301,16 @@ class Exchange:
                     back = refs.next_ref(ref, commit, staged, context, deleted=gone, restarted=True)
                     refs.swap_branch(self.dest.store, self.into, back, landed.generation)
                     raise
-            self._send(tip, before)
+            except (StorageError, FormatError) as error:
+                raise refs.unknown(self.dest.store, self.into, ref) from error
+            try:
+                self._send(tip, before)
+            except StorageError as error:
+                raise refs.unknown(self.dest.store, self.into, ref) from error
 
 
 def _ref(repository: Repository, name: str, found: Versioned) -> Ref | None:
     return None if found.value is None else refs.parse_branch(repository.store, name, found.value)
-
-
-def _commit(ref: Ref | None) -> str | None:
-    return None if ref is None else ref.commit
 
 
 def _documents(found: Reach) -> Iterator[ObjectInfo]:
