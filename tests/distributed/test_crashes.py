@@ -278,8 +278,9 @@ def numbers_of_x(ingest: Any, made: list[int]) -> Receipt:
     return writer.receipt
 
 
-def test_two_processes_commit_the_same_receipts() -> None:
-    """Whoever loses the swap finds its rows there, and is told the other's commit."""
+@pytest.mark.parametrize("both", [False, True])
+def test_two_processes_commit_the_same_receipts(both: bool) -> None:
+    """Whoever loses the swap finds rows there, and commits the others; or is told the commit of all."""
     with fresh({}) as store:
         ds = create(store)
         ds.create_tensor("x", dtype="int64")
@@ -292,12 +293,13 @@ def test_two_processes_commit_the_same_receipts() -> None:
         def late(*args: Any, **options: Any) -> Any:
             repository.commit = commit  # type: ignore[method-assign]
             with resume(other, ingest.plan) as second:
-                commits.append(second.commit(receipts[:1]))
+                commits.append(second.commit(receipts[: 1 + both]))
             return commit(*args, **options)
 
         repository.commit = late  # type: ignore[method-assign]
         made = ingest.commit(receipts)
-        assert values(load(store)) == [1, 2]
-        assert [each["commit"] for each in ds.commits] == [made, commits[0], ds.commits[-1]["commit"]]
+        assert values(ds) == values(load(store)) == [1, 2]
+        assert (made == commits[0]) is both
+        assert [each["commit"] for each in ds.commits][:-1] == ([made] if both else [made, commits[0]])
         assert ingest.commit(receipts) == made
         assert load(store).verify()

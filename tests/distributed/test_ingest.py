@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import zlake
 from tests.distributed.rows import SPAWN, check, create, numbers, only_x, row, rows, values, work, write
 from zlake.context import Context
 from zlake.distributed import Plan, Receipt, begin
+from zlake.errors import MemoryDatasetCanNotBePickledError
 from zlake.storage import open_store
 from zlake.versions.lease import leases
 
@@ -71,6 +73,17 @@ def test_plan_travels_without_reading_anything(tmp_path: Path) -> None:
         assert Plan.from_bytes(plan.to_bytes()).document == plan.document
         ingest.commit([receipt])
     check(ds, [-1, 0, 1, 2])
+
+
+def test_plans_and_receipts_pickle(tmp_path: Path) -> None:
+    ds = create(zlake.empty(tmp_path / "ds"))
+    with begin(ds) as ingest, ProcessPoolExecutor(1, SPAWN) as pool:
+        receipt = pool.submit(write, ingest.plan, 0, 3).result()
+        assert pickle.loads(pickle.dumps(receipt)) == receipt
+        ingest.commit([receipt])
+    check(ds, [-1, 0, 1, 2])
+    with begin(only_x(memory())) as ingest, pytest.raises(MemoryDatasetCanNotBePickledError):
+        pickle.dumps(ingest.plan)
 
 
 def test_behind_what_others_commit_meanwhile() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 import zlake
 from tests.distributed.rows import numbers, only_x, values
 from zlake.distributed import Ingest, Plan, Receipt, begin, resume
-from zlake.distributed.receipt import signed
+from zlake.distributed.receipt import is_signed, signed
 from zlake.errors import (
     BranchDeletedError,
     CommitError,
@@ -30,7 +32,7 @@ from zlake.errors import (
     StoragePermissionError,
     UnsupportedFormatError,
 )
-from zlake.format import encode
+from zlake.format import encode, seal
 from zlake.storage import open_store
 
 _names = itertools.count()
@@ -396,3 +398,26 @@ def test_a_receipt_is_plain_json(ingest: Ingest) -> None:
     found = json.loads(numbers(ingest, [1]).to_bytes())
     assert list(found) == ["crc32c", "zlake"]
     assert found["zlake"]["document"] == "receipt/1"
+
+
+def test_the_example_of_the_specification_is_signed() -> None:
+    text = (Path(__file__).parents[2] / "spec" / "11-ingests.md").read_text("utf-8")
+    token, example = re.search(r"whose token is `(\w+)`:\n\n```json receipt\n(.*?)\n```", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    body = json.loads(example)["zlake"]
+    mac = body.pop("mac")
+    # as chapter 11 says it, without any code of zlake
+    body["tensors"] = [{key: value for key, value in each.items() if value != []} for each in body["tensors"]]
+    plain = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert hmac.new(token.encode(), plain, "sha256").hexdigest() == mac
+    assert is_signed(Receipt.from_bytes(example.encode()).document, token)
+
+
+def test_defaults_that_are_written_out_change_nothing(ingest: Ingest, ds: zlake.Dataset) -> None:
+    """Another implementation may write them, and in another order."""
+    receipt = numbers(ingest, [1])
+    found = json.loads(receipt.to_bytes())["zlake"]
+    found["tensors"][0]["segments"][0] |= {"codec": "raw", "items": -1, "shapes": 0, "shard": []}
+    found = {"document": found.pop("document"), **dict(sorted(found.items(), reverse=True))}
+    data = b'{"crc32c":"00000000","zlake":' + json.dumps(found, indent=1).encode() + b"}"
+    ingest.commit([seal(data), receipt])
+    assert values(ds) == [0, 1]

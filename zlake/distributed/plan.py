@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from msgspec import structs
@@ -81,6 +82,9 @@ class Plan:
         context = context or Context()
         place = Offer(document.url, document.userinfo, document.credentials, document.public)
         return cls(document, accept(place, context), context)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Plan], tuple[bytes]]:
+        return Plan.from_bytes, (self.to_bytes(),)
 
     def __repr__(self) -> str:
         return f"<Plan for {self.store.url}, branch {self.document.branch!r}>"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -61,5 +63,18 @@ def is_signed(document: d.Receipt, token: str) -> bool:
 
 
 def _mac(document: d.Receipt, token: str) -> str:
-    body = msgspec.json.encode(msgspec.structs.replace(document, mac=""))
-    return hmac.new(token.encode(), body, hashlib.sha256).hexdigest()
+    body = {"document": d.Receipt.__struct_config__.tag, **_plain(msgspec.structs.replace(document, mac=""))}
+    return hmac.new(token.encode(), msgspec.json.encode(body, order="sorted"), hashlib.sha256).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return a document's values without those that are the default, so that equal documents give equal bytes."""
+    if isinstance(value, msgspec.Struct):
+        found = ((name, getattr(value, name), default) for name, default in _defaults(type(value)))
+        return {name: _plain(member) for name, member, default in found if member != default}
+    return list(map(_plain, value)) if isinstance(value, tuple) else value
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, field.default) for field in msgspec.structs.fields(kind))
