@@ -109,10 +109,15 @@ class MergeRules(VersionRules):
         else:
             self.replay(who, what, pick, judge)
 
-    @rule(acts=st.lists(st.sampled_from(QUARRELS), min_size=2, max_size=2), pick=PICK, committed=st.booleans())
-    def quarrel(self, acts: list[str], pick: int, committed: bool) -> None:
-        """Both sessions change the same thing, whichever branches they are on."""
-        for who, act in enumerate(acts):
+    @rule(
+        acts=st.lists(st.sampled_from(QUARRELS), min_size=2, max_size=2),
+        alike=st.booleans(),
+        pick=PICK,
+        committed=st.booleans(),
+    )
+    def quarrel(self, acts: list[str], alike: bool, pick: int, committed: bool) -> None:
+        """Both sessions change the same thing, whichever branches they are on, perhaps in the same way."""
+        for who, act in enumerate(acts[:1] * 2 if alike else acts):
             match act:
                 case "update" | "pop":
                     self.rows(who, act + " one" * (act == "pop"), pick, [pick // 3])
@@ -125,7 +130,7 @@ class MergeRules(VersionRules):
                 case "delete":
                     self.delete_tensor(who, pick, 0)
                 case "create":
-                    self.create_tensor(who, ("number", "text")[pick // 2 % 2], pick)
+                    self.create_tensor(who, ("number", "text")[(pick // 2 + who * (pick // 8)) % 2], pick)
                     self.extend_one(who, 1, pick)
             if committed and act != "nothing":
                 self.do_commit(who, False)
