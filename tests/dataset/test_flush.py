@@ -125,3 +125,18 @@ def test_committed_and_pinned_versions(tmp_path: Path) -> None:
     for commit, rows in ((first, 1), (second, 2), (third, 2)):
         assert len(zlake.load(f"{tmp_path / 'ds'}@{commit}")) == rows
     assert zlake.load(tmp_path / "ds").commit_id == third
+
+
+def test_a_group_is_renamed_while_others_write_to_it() -> None:
+    """The tensors leave it with the same call, so that nothing of it is in the way."""
+    ds = zlake.empty("mem://renamed-group", overwrite=True)
+    ds.create_tensor("g/x", dtype="int64")
+    ds.create_tensor("y", dtype="int64")
+    other = zlake.load("mem://renamed-group")
+    other["g/x"].append(1)
+    other.y.append(2)
+    ds.rename_group("g", "h")
+    assert list(ds.tensors) == ["h/x", "y"]
+    assert zlake.load("mem://renamed-group")["h/x"].numpy().reshape(-1).tolist() == [1]
+    other.create_tensor("h/z", dtype="int64")
+    assert sorted(zlake.load("mem://renamed-group").tensors) == ["h/x", "h/z", "y"]

@@ -133,7 +133,8 @@ def publish(
                 found, changes = look_back(objects, head, proposal.snapshot.id, changes, theirs)
                 if found:
                     return _landed(head, Head(branch, proposal.ref, head.generation, proposal.snapshot), landed)
-            changes = follow(head, changes, theirs)
+            if theirs.snapshot.id != head.snapshot.id:  # else nothing but the branch document was replaced
+                changes = follow(head, changes, theirs)
             head, proposal = theirs, None
     raise CommitError(
         f"{store.url}: branch {branch!r} was changed by others {ATTEMPTS} times while this write was under way; "

@@ -119,7 +119,8 @@ class _Rebase:
         self._deletions()
         groups = self.changes.groups
         if groups is not None:
-            inside = (state.name for state in self.onto_tensors.values() if state.key not in self.deleted)
+            left = (state for state in self.onto_tensors.values() if state.key not in self.deleted)
+            inside = (self.tensors.get(state.key, state).name for state in left)
             groups = merge_groups(
                 self.conflicts, self.base.groups, groups, self.onto.groups, inside, keep_filled=self.foreign
             )
