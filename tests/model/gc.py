@@ -8,7 +8,8 @@ from hypothesis.stateful import rule
 
 from tests.model.looking import LookRules
 from tests.model.reached import Names, Reached, folder_of
-from tests.model.rows import WHO
+from tests.model.rows import PICK, WHO
+from tests.model.versions import TAG_NAMES
 from zlake import limits
 from zlake.errors import CollectedError, RefNotFoundError
 from zlake.format import decode, paths
@@ -29,9 +30,15 @@ class CollectRules(LookRules):
         self.lost: dict[str, float] = {}
         """When that which they reached once was found to be out of their reach."""
 
-    @rule(who=WHO, what=st.sampled_from(("days", "collect", "later", "later", "dry", "twice", "at once")))
-    def time(self, who: int, what: str) -> None:
+    @rule(
+        who=WHO,
+        what=st.sampled_from(("days", "collect", "later", "later", "dry", "twice", "at once", "forget", "forget")),
+        pick=PICK,
+    )
+    def time(self, who: int, what: str, pick: int) -> None:
         match what:
+            case "forget":
+                self.forget(who, pick)
             case "days":
                 self.pass_days(4)
             case "collect" | "later":
@@ -113,6 +120,26 @@ class CollectRules(LookRules):
         self.lost.clear()
 
     # ------------------------------------------------------------ deleted branches
+
+    def forget(self, who: int, pick: int) -> None:
+        """Delete a branch, of which perhaps a tag names the newest commit, and collect when it is past restoring."""
+        names = [name for name in self.world.live() if name not in ("main", self.writers[who].branch)]
+        taken = {*self.world.live(), *self.world.tags, *self.world.spent_tags}
+        free = [name for name in TAG_NAMES if name not in taken]
+        if not names:
+            return
+        name, tag = names[pick % len(names)], free[0] if free and pick // 8 % 4 else None
+        commit = self.world.branches[name].commit
+        assert commit is not None
+        if tag is not None:
+            self.ds[who].tag(tag, name)
+            self.world.tags[tag] = commit
+        self.delete_branch(who, name)
+        for _ in range(2):
+            self.pass_days(8)
+            self.collect(who, GRACE)
+        if tag is not None:
+            self.compare(self.load(tag), self.world.state_of(commit))
 
     def restore_branch(self, who: int, name: str) -> None:
         branch = self.world.branches.get(name)
