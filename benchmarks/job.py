@@ -16,7 +16,7 @@ class Job:
     Attributes
     ----------
     peer
-        Module in `benchmarks.peers`, with ":zstd" or ":s3" behind it for a variant.
+        Module in `benchmarks.peers`, with ":zstd", ":s3" or ":unsynced" behind it for a variant.
     workload
         Function in `benchmarks.workloads`.
     store
@@ -41,7 +41,8 @@ class Job:
 
     @property
     def options(self) -> Options:
-        return Options("zstd" if ":zstd" in self.peer else None, self.s3 if ":s3" in self.peer else {})
+        codec = "zstd" if ":zstd" in self.peer else None
+        return Options(codec, self.s3 if ":s3" in self.peer else {}, ":unsynced" not in self.peer)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from benchmarks.measure import Result
 
 FIXED_PEERS = ("memmap", "memmap_torch", "tensorstore", "deeplake3", "deeplake4", "lance", "icechunk", "mds", "hf")
+VERSIONED = ("deeplake3", "deeplake4", "lance", "icechunk")
 LIBRARIES = ("deeplake3", "deeplake4", "lance", "icechunk", "mds", "hf")
 
 
@@ -67,6 +68,27 @@ def extra_at_most(name: str, limit: float) -> Condition:
         return mine.extra[name] <= limit if name in mine.extra else None
 
     return Condition(f"{name} ≤ {limit:g}", test)
+
+
+def below(peer: str) -> Condition:
+    def test(mine: Result, others: Mapping[str, Result]) -> bool | None:
+        return mine.value < others[peer].value if peer in others else None
+
+    return Condition(f"less than {peer}", test)
+
+
+def peer_at_most(peer: str, limit: float, unit: str) -> Condition:
+    def test(_: Result, others: Mapping[str, Result]) -> bool | None:
+        return others[peer].value <= limit if peer in others else None
+
+    return Condition(f"{peer} ≤ {limit:g} {unit}", test)
+
+
+def peer_extra_at_most(peer: str, name: str, limit: float) -> Condition:
+    def test(_: Result, others: Mapping[str, Result]) -> bool | None:
+        return others[peer].extra[name] <= limit if peer in others else None
+
+    return Condition(f"{peer}: {name} ≤ {limit:,.0f}", test)
 
 
 def requests(name: str, limit: int, kinds: tuple[str, ...] = ("GET", "HEAD")) -> Condition:
@@ -207,6 +229,67 @@ ROWS: tuple[Row, ...] = (
             extra_at_most("extents", 40),
             extra_at_most("written ×", 20),
             extra_at_most("bulk / singles read", 1.5),
+        ),
+    ),
+    Row(
+        "costs",
+        "commit of 100 images, without fsync",
+        "costs.commit",
+        "zlake:unsynced",
+        beside=("zlake", *VERSIONED),
+        conditions=(
+            *(below(peer) for peer in VERSIONED),
+            peer_at_most("zlake", 10, "ms"),
+            peer_extra_at_most("zlake", "bytes beyond", 8192),
+        ),
+    ),
+    Row(
+        "costs",
+        "commit of 100 images with their labels, without fsync",
+        "costs.labelled",
+        "zlake:unsynced",
+        beside=("zlake", *VERSIONED),
+        conditions=(*(below(peer) for peer in VERSIONED), peer_at_most("zlake", 10, "ms")),
+    ),
+    Row(
+        "costs",
+        "10,000 random updates of 100,000 numbers in one call, committed",
+        "costs.update",
+        beside=VERSIONED,
+        conditions=(extra_at_most("bytes beyond", 4_000_000),),
+    ),
+    Row(
+        "costs",
+        "10,000 random updates of 100,000 numbers one by one, committed",
+        "costs.update_each",
+        beside=("deeplake3", "deeplake4"),
+        conditions=(extra_at_most("bytes beyond", 4_000_000),),
+    ),
+    Row(
+        "costs",
+        "10,000 random rows of 100,000 removed, committed",
+        "costs.remove",
+        beside=("deeplake3", "deeplake4", "lance"),
+        conditions=(at_most(2, "s"),),
+    ),
+    Row(
+        "costs",
+        "merge of two branches of 1,000,000 rows with 1,000 changed each",
+        "costs.merge",
+        conditions=(at_most(2, "s"), extra_at_most("sample objects", 0)),
+    ),
+    Row("costs", "log of 10,000 commits", "costs.log", conditions=(extra_at_most("reads", 170),)),
+    Row(
+        "costs",
+        "requests of a commit of 100 images",
+        "costs.requests",
+        conditions=(
+            at_most(4, "requests"),
+            extra_at_most("checkout of a branch", 2),
+            extra_at_most("checkout of a commit", 2),
+            extra_at_most("checkout of a tag", 2),
+            extra_at_most("tag, writes", 1),
+            extra_at_most("branch, writes", 1),
         ),
     ),
     Row(

@@ -29,10 +29,21 @@ class Options:
         None for raw values, or "zstd".
     s3
         Where an S3 server listens on this machine (endpoint, bucket and keys), or empty for local disk.
+    durable
+        Whether writes wait for the device, where a library lets its user choose.
     """
 
     codec: str | None = None
     s3: dict[str, str] = field(default_factory=dict)
+    durable: bool = True
+
+
+class Numbers(Protocol):
+    """A committed column of numbers, open to be changed; a library that cannot do one of these has no such method."""
+
+    def update(self, rows: np.ndarray, values: np.ndarray) -> None: ...
+    def remove(self, rows: np.ndarray) -> None: ...
+    def read(self) -> np.ndarray: ...
 
 
 class Peer(Protocol):
@@ -49,8 +60,10 @@ class Peer(Protocol):
     def single_fixed(self, path: str) -> Single: ...
     # the same rows, each appended on its own and durable on its own
     def write_single_rows(self, path: str, images: np.ndarray, labels: np.ndarray) -> None: ...
-    # append and commit the rows given
-    def committer(self, path: str) -> Callable[[np.ndarray, np.ndarray], None]: ...
+    # append and commit the rows given; images alone where not labelled
+    def committer(self, path: str, labelled: bool = True) -> Callable[[np.ndarray, np.ndarray], None]: ...
+    # a column of int64 numbers, committed, whose rows are then changed or removed, each time in one call and commit
+    def numbers(self, path: str, values: np.ndarray) -> Numbers: ...
 
     # float32 rows of any length
     def write_ragged(self, path: str, rows: list[np.ndarray]) -> None: ...

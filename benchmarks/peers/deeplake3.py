@@ -10,6 +10,31 @@ import numpy as np
 from benchmarks.peers.base import Batches, Gather, Options, Single
 
 
+class Numbers:
+    def __init__(self, ds: Any) -> None:
+        self.ds = ds
+
+    def update(self, rows: np.ndarray, values: np.ndarray) -> None:
+        order = np.argsort(rows)
+        with self.ds:
+            self.ds["values"][rows[order].tolist()] = values[order, None]
+        self.ds.commit("some changed")
+
+    def update_each(self, rows: np.ndarray, values: np.ndarray) -> None:
+        with self.ds:
+            for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+                self.ds["values"][row] = value
+        self.ds.commit("some changed, one by one")
+
+    def remove(self, rows: np.ndarray) -> None:
+        with self.ds:
+            self.ds.pop(rows.tolist())
+        self.ds.commit("some removed")
+
+    def read(self) -> np.ndarray:
+        return self.ds["values"].numpy().reshape(-1)
+
+
 class Adapter:
     def __init__(self, options: Options) -> None:
         import deeplake
@@ -22,11 +47,12 @@ class Adapter:
     def _load(self, path: str) -> Any:
         return self.deeplake.load(path, read_only=True, verbose=False)
 
-    def _create_fixed(self, path: str) -> Any:
+    def _create_fixed(self, path: str, labelled: bool = True) -> Any:
         ds = self.deeplake.empty(path, overwrite=True)
         with ds:
             ds.create_tensor("images", htype="generic", dtype="uint8")
-            ds.create_tensor("labels", htype="generic", dtype="int64")
+            if labelled:
+                ds.create_tensor("labels", htype="generic", dtype="int64")
         return ds
 
     def write_fixed(self, path: str, images: np.ndarray, labels: np.ndarray) -> None:
@@ -43,16 +69,25 @@ class Adapter:
                 ds.append({"images": image, "labels": label})
         ds.commit("row by row")
 
-    def committer(self, path: str) -> Callable[[np.ndarray, np.ndarray], None]:
-        ds = self._create_fixed(path)
+    def committer(self, path: str, labelled: bool = True) -> Callable[[np.ndarray, np.ndarray], None]:
+        ds = self._create_fixed(path, labelled)
 
         def commit(images: np.ndarray, labels: np.ndarray) -> None:
             with ds:
                 ds.images.extend(images)
-                ds.labels.extend(labels)
+                if labelled:
+                    ds.labels.extend(labels)
             ds.commit("a hundred more")
 
         return commit
+
+    def numbers(self, path: str, values: np.ndarray) -> Numbers:
+        ds = self.deeplake.empty(path, overwrite=True)
+        with ds:
+            ds.create_tensor("values", htype="generic", dtype="int64")
+            ds["values"].extend(values)
+        ds.commit("all of them")
+        return Numbers(ds)
 
     def epoch_fixed(self, path: str, batch: int) -> Batches:
         ds = self._load(path)

@@ -11,6 +11,27 @@ from benchmarks.data import FIXED_SHAPE, permutation
 from benchmarks.peers.base import Batches, Gather, Options, Single
 
 
+class Numbers:
+    def __init__(self, ds: Any) -> None:
+        self.ds = ds
+
+    def update(self, rows: np.ndarray, values: np.ndarray) -> None:
+        column = self.ds["values"]
+        for row, value in zip(rows.tolist(), values.tolist(), strict=True):  # one by one, or slices, is all it offers
+            column[row] = value
+        self.ds.commit("some changed")
+
+    update_each = update
+
+    def remove(self, rows: np.ndarray) -> None:
+        for row in np.sort(rows)[::-1].tolist():  # one by one is all it offers
+            self.ds.delete(row)
+        self.ds.commit("some removed")
+
+    def read(self) -> np.ndarray:
+        return np.asarray(self.ds["values"][:])
+
+
 class Adapter:
     def __init__(self, options: Options) -> None:
         import deeplake
@@ -20,10 +41,11 @@ class Adapter:
     def version(self) -> str:
         return f"deeplake {self.deeplake.__version__}"
 
-    def _create_fixed(self, path: str) -> Any:
+    def _create_fixed(self, path: str, labelled: bool = True) -> Any:
         ds = self.deeplake.create(path)
         ds.add_column("images", self.deeplake.types.Array("uint8", shape=list(FIXED_SHAPE)))
-        ds.add_column("labels", "int64")
+        if labelled:
+            ds.add_column("labels", "int64")
         return ds
 
     def write_fixed(self, path: str, images: np.ndarray, labels: np.ndarray) -> None:
@@ -37,14 +59,21 @@ class Adapter:
             ds.append([{"images": image, "labels": label}])
         ds.commit("row by row")
 
-    def committer(self, path: str) -> Callable[[np.ndarray, np.ndarray], None]:
-        ds = self._create_fixed(path)
+    def committer(self, path: str, labelled: bool = True) -> Callable[[np.ndarray, np.ndarray], None]:
+        ds = self._create_fixed(path, labelled)
 
         def commit(images: np.ndarray, labels: np.ndarray) -> None:
-            ds.append({"images": images, "labels": labels})
+            ds.append({"images": images, "labels": labels} if labelled else {"images": images})
             ds.commit("a hundred more")
 
         return commit
+
+    def numbers(self, path: str, values: np.ndarray) -> Numbers:
+        ds = self.deeplake.create(path)
+        ds.add_column("values", "int64")
+        ds.append({"values": values})
+        ds.commit("all of them")
+        return Numbers(ds)
 
     def epoch_fixed(self, path: str, batch: int) -> Batches:
         from torch.utils.data import DataLoader

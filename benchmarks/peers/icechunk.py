@@ -16,6 +16,20 @@ CHUNK_ROWS = 256
 CHUNK_BYTES = 1 << 20
 
 
+class Numbers:
+    def __init__(self, repository: Any, zarr: Any) -> None:
+        self.repository = repository
+        self.zarr = zarr
+
+    def update(self, rows: np.ndarray, values: np.ndarray) -> None:
+        session = self.repository.writable_session("main")
+        self.zarr.open_group(session.store)["values"].oindex[rows] = values
+        session.commit("some changed")
+
+    def read(self) -> np.ndarray:
+        return self.zarr.open_group(self.repository.readonly_session("main").store, mode="r")["values"][:]
+
+
 class Adapter:
     def __init__(self, options: Options) -> None:
         import icechunk
@@ -42,20 +56,29 @@ class Adapter:
         group.create_array("labels", data=labels, chunks=(len(labels),))
         session.commit("all of them")
 
-    def committer(self, path: str) -> Callable[[np.ndarray, np.ndarray], None]:
+    def numbers(self, path: str, values: np.ndarray) -> Numbers:
+        repository = self._create(path)
+        session = repository.writable_session("main")
+        self.zarr.group(session.store).create_array("values", data=values, chunks=(10_000,))
+        session.commit("all of them")
+        return Numbers(repository, self.zarr)
+
+    def committer(self, path: str, labelled: bool = True) -> Callable[[np.ndarray, np.ndarray], None]:
         repository = self._create(path)
         session = repository.writable_session("main")
         group = self.zarr.group(session.store)
         shape = (32, 32, 3)
         group.create_array("images", shape=(0, *shape), dtype="u1", chunks=(100, *shape), compressors=None)
-        group.create_array("labels", shape=(0,), dtype="i8", chunks=(10_000,))
+        if labelled:
+            group.create_array("labels", shape=(0,), dtype="i8", chunks=(10_000,))
         session.commit("empty")
 
         def commit(images: np.ndarray, labels: np.ndarray) -> None:
             session = repository.writable_session("main")
             group = self.zarr.open_group(session.store)
             group["images"].append(images)
-            group["labels"].append(labels)
+            if labelled:
+                group["labels"].append(labels)
             session.commit("a hundred more")
 
         return commit

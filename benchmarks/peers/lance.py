@@ -13,6 +13,27 @@ from benchmarks.peers.base import Batches, Gather, Options, Single, decode_many
 ELEMENTS = int(np.prod(FIXED_SHAPE))
 
 
+class Numbers:
+    """Rows are found by a key column: Lance has no rows by position to change."""
+
+    def __init__(self, ds: Any, pa: Any, keys: np.ndarray) -> None:
+        self.ds = ds
+        self.pa = pa
+        self.keys = keys
+
+    def update(self, rows: np.ndarray, values: np.ndarray) -> None:
+        new = self.pa.table({"key": self.pa.array(self.keys[rows]), "values": self.pa.array(values)})
+        self.ds.merge_insert("key").when_matched_update_all().execute(new)
+
+    def remove(self, rows: np.ndarray) -> None:
+        self.ds.delete(f"key IN ({', '.join(map(str, self.keys[rows].tolist()))})")
+        self.keys = np.delete(self.keys, rows)
+
+    def read(self) -> np.ndarray:
+        table = self.ds.to_table()
+        return table.column("values").to_numpy()[np.argsort(table.column("key").to_numpy())]
+
+
 class Adapter:
     def __init__(self, options: Options) -> None:
         import lance
@@ -41,13 +62,23 @@ class Adapter:
     def write_fixed(self, path: str, images: np.ndarray, labels: np.ndarray) -> None:
         self.lance.write_dataset(self._table(images, labels), path)
 
-    def committer(self, path: str) -> Callable[[np.ndarray, np.ndarray], None]:
-        self.lance.write_dataset(self._table(np.empty((0, *FIXED_SHAPE), np.uint8), np.empty(0, np.int64)), path)
+    def committer(self, path: str, labelled: bool = True) -> Callable[[np.ndarray, np.ndarray], None]:
+        columns = ["images", "labels"] if labelled else ["images"]
+
+        def table(images: np.ndarray, labels: np.ndarray) -> Any:
+            return self._table(images, labels).select(columns)
+
+        self.lance.write_dataset(table(np.empty((0, *FIXED_SHAPE), np.uint8), np.empty(0, np.int64)), path)
 
         def commit(images: np.ndarray, labels: np.ndarray) -> None:
-            self.lance.write_dataset(self._table(images, labels), path, mode="append")
+            self.lance.write_dataset(table(images, labels), path, mode="append")
 
         return commit
+
+    def numbers(self, path: str, values: np.ndarray) -> Numbers:
+        keys = np.arange(len(values))
+        self.lance.write_dataset(self.pa.table({"key": self.pa.array(keys), "values": self.pa.array(values)}), path)
+        return Numbers(self.lance.dataset(path), self.pa, keys)
 
     def epoch_fixed(self, path: str, batch: int) -> Batches:
         import torch

@@ -12,6 +12,30 @@ from benchmarks.peers.base import Batches, Gather, Options, Single
 SEED = 7
 
 
+class Numbers:
+    def __init__(self, ds: Any) -> None:
+        self.ds = ds
+
+    def update(self, rows: np.ndarray, values: np.ndarray) -> None:
+        with self.ds:
+            self.ds.values[rows.tolist()] = values
+            self.ds.commit("some changed")
+
+    def update_each(self, rows: np.ndarray, values: np.ndarray) -> None:
+        with self.ds:
+            for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+                self.ds.values[row] = value
+            self.ds.commit("some changed, one by one")
+
+    def remove(self, rows: np.ndarray) -> None:
+        with self.ds:
+            self.ds.pop(rows.tolist())
+            self.ds.commit("some removed")
+
+    def read(self) -> np.ndarray:
+        return self.ds.values.numpy().reshape(-1)
+
+
 class Adapter:
     def __init__(self, options: Options) -> None:
         import zlake
@@ -42,7 +66,7 @@ class Adapter:
 
     def create(self, path: str) -> Any:
         url, more = self._where(path)
-        return self.zlake.empty(url, overwrite=True, **more)
+        return self.zlake.empty(url, overwrite=True, durable=self.options.durable, **more)
 
     def extents(self, path: str) -> int:
         """Return in how many extents the images lie."""
@@ -53,11 +77,12 @@ class Adapter:
         self.zlake.load(path).optimize()
         return self.extents(path)
 
-    def create_fixed(self, path: str) -> Any:
+    def create_fixed(self, path: str, labelled: bool = True) -> Any:
         ds = self.create(path)
         with ds:
             ds.create_tensor("images", htype="generic", dtype="uint8", chunk_compression=self.options.codec)
-            ds.create_tensor("labels", htype="generic", dtype="int64")
+            if labelled:
+                ds.create_tensor("labels", htype="generic", dtype="int64")
         return ds
 
     def write_fixed(self, path: str, images: np.ndarray, labels: np.ndarray) -> None:
@@ -77,16 +102,23 @@ class Adapter:
         for image, label in zip(images, labels, strict=True):
             ds.append({"images": image, "labels": label})
 
-    def committer(self, path: str) -> Callable[[np.ndarray, np.ndarray], None]:
-        ds = self.create_fixed(path)
+    def committer(self, path: str, labelled: bool = True) -> Callable[[np.ndarray, np.ndarray], None]:
+        ds = self.create_fixed(path, labelled)
         ds.commit("empty", allow_empty=True)
 
         def commit(images: np.ndarray, labels: np.ndarray) -> None:
             with ds:
-                ds.extend({"images": images, "labels": labels})
-            ds.commit("a hundred more")
+                ds.extend({"images": images, "labels": labels} if labelled else {"images": images})
+                ds.commit("a hundred more")
 
         return commit
+
+    def numbers(self, path: str, values: np.ndarray) -> Numbers:
+        ds = self.create(path)
+        ds.create_tensor("values", htype="generic", dtype="int64")
+        ds.extend({"values": values})
+        ds.commit("all of them")
+        return Numbers(ds)
 
     def epoch_fixed(self, path: str, batch: int) -> Batches:
         ds = self.load(path)

@@ -7,6 +7,7 @@ of *all* inner chunks, those beyond the array's edge marked by 2^64 - 1, then th
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
@@ -28,6 +29,7 @@ from zlake.types import Array
 Index = tuple[int, ...]
 
 _CHUNKS_AHEAD = 32
+_NO_CHECK = bytes(CHECKSUM_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +149,18 @@ def _compressed_shards(grid: _Grid, values: Pieces, workers: Executor, buffers: 
 
 def _finish_shard(layout: ArrayLayout, position: Index, buffer: ShardBuffer, sizes: list[int]) -> StoredObject:
     """Put list and index behind encoded chunks of these sizes (-1: absent) that lie back to back in the buffer."""
-    lengths = np.array(sizes, np.int64)
-    present = lengths >= 0
-    ends = np.cumsum(lengths[present])
-    index = np.full((len(sizes), 2), ABSENT, "<u8")
-    index[present, 0] = ends - lengths[present]
-    index[present, 1] = lengths[present]
-    at = int(ends[-1])
+    at, checks, places = 0, list[bytes](), list[int]()
+    for size in sizes:
+        if size < 0:
+            checks.append(_NO_CHECK)
+            places += (ABSENT, ABSENT)
+            continue
+        places += (at, size)
+        at += size
+        checks.append(buffer.data[at - CHECKSUM_BYTES : at].tobytes())
     stop = at + end_bytes(layout, len(sizes))
-    checks = np.zeros((len(sizes), CHECKSUM_BYTES), np.uint8)
-    checks[present] = buffer[ends[:, None] + np.arange(-CHECKSUM_BYTES, 0)]
-    listed = checks.tobytes()
-    buffer.data[at:stop] = (listed if layout.listed else b"") + index.tobytes() + checksum(index)
+    listed, index = b"".join(checks), struct.pack(f"<{len(places)}Q", *places)
+    buffer.data[at:stop] = (listed if layout.listed else b"") + index + checksum(index)
     return StoredObject(layout.object_key(position), buffer.data[:stop], checksum(listed), buffer)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from math import prod
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ from zlake.storage.store import Lost, Store, Written
 from zlake.types import Pending
 
 _DEFAULT_CONTEXT: Final = Context()
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def write_segment(
@@ -91,7 +93,7 @@ def write_segment(
     stored = dict.fromkeys(tensors, 0)
     checks: dict[str, list[bytes]] = {key: [] for key in tensors}
     try:
-        with ThreadPoolExecutor(context.threads, "zlake-encode") as workers:  # which begins none that it does not need
+        with _Workers(context.threads) as workers:
             for key, (block, _) in tensors.items():
                 for item in _tensor_objects(entries[key], block, values[key], workers, buffers):
                     writes.start(f"{prefix}{key}/{item.key}", item.data, item.buffer)
@@ -113,7 +115,7 @@ def write_segment(
 
 
 def _tensor_objects(
-    entry: SegmentTensor, block: Block, values: Pieces, workers: ThreadPoolExecutor, buffers: ShardBuffers
+    entry: SegmentTensor, block: Block, values: Pieces, workers: Executor, buffers: ShardBuffers
 ) -> Iterator[StoredObject]:
     columns = {OFFSETS: block.offsets, SHAPES: block.shapes, SEQUENCE_OFFSETS: block.sequence_offsets, IDS: block.ids}
     for name, layout in arrays(entry, block.dtype).items():
@@ -124,6 +126,25 @@ def _tensor_objects(
 
 def _nbytes(entry: SegmentTensor, block: Block) -> int:
     return entry.elements * prod(entry.shape) * block.dtype.itemsize
+
+
+class _Workers(Executor):
+    """Threads that compress, which are not there before the first chunk that needs one."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._threads: ThreadPoolExecutor | None = None
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Call a function in one of them."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._count, "zlake-encode")
+        return self._threads.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End them."""
+        if self._threads is not None:
+            self._threads.shutdown(wait, cancel_futures=cancel_futures)
 
 
 class _Writes:

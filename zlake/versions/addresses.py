@@ -23,8 +23,8 @@ _MOST_LISTED: Final = 64
 def resolve(objects: Objects, address: str | None) -> Head:
     """Return the version that an address names: a branch (``main`` for None), a tag, a commit id or its beginning.
 
-    A branch costs two reads, a commit id one, a tag three. A name that is no branch and no tag is looked for among
-    the beginnings of commit ids, of four characters or more, where the storage can list.
+    A branch costs two reads, a commit id one, a tag two if it was met before, else three. A name that is no branch and
+    no tag is looked for among the beginnings of commit ids, of four characters or more, where the storage can list.
 
     Raises
     ------
@@ -42,12 +42,17 @@ def resolve(objects: Objects, address: str | None) -> Head:
         return read_head(objects, MAIN)
     if is_id(address):
         return detached(find_commit(objects, address))
+    if objects.recall("tag", address):  # then there is no branch of this name, unless the tag was deleted
+        known = refs.find_tag(store, address)
+        if known is not None and not known.deleted:
+            return detached(commit_of(objects, known.commit, f"tag {address!r}"))
     found = store.read_versioned(paths.branch_key(address))
     branch = None if found.value is None else refs.parse_branch(store, address, found.value)
     if address == MAIN or (branch is not None and not branch.deleted):
         return read_head(objects, address, found)
     tag = refs.find_tag(store, address)
     if tag is not None and not tag.deleted:
+        objects.remember("tag", address, True)
         return detached(commit_of(objects, tag.commit, f"tag {address!r}"))
     if branch is not None:
         raise refs.branch_deleted(store, address, branch)

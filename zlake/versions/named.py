@@ -77,7 +77,10 @@ class Named:
 
     def tags(self) -> dict[str, str]:
         """Return the commit ids of all tags by name: one listing, and one read for each."""
-        return tags.tags(self.store)
+        found = tags.tags(self.store)
+        for name in found:
+            self.objects.remember("tag", name, True)
+        return found
 
     def find_tag(self, name: str) -> Tag | None:
         """Return a tag, also the tombstone of one, or None if there never was one: one read."""
@@ -86,7 +89,9 @@ class Named:
     def create_tag(self, name: str, commit_id: str, *, guarded: bool = True) -> bool:
         """Durable: name a commit, which is there; raises as `zlake.versions.tags.create`."""
         self.check_safe()
-        return tags.create(self.store, self.context, name, commit_id, guarded=guarded)
+        made = tags.create(self.store, self.context, name, commit_id, guarded=guarded)
+        self.objects.remember("tag", name, True)
+        return made
 
     def delete_tag(self, name: str) -> bool:
         """Durable: delete a tag; raises as `zlake.versions.tags.delete`."""
