@@ -7,6 +7,7 @@ import pickle
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import zlake
 from tests.distributed.rows import SPAWN, check, create, numbers, only_x, row, rows, values, work, write
 from zlake.context import Context
 from zlake.distributed import Plan, Receipt, begin
-from zlake.errors import MemoryDatasetCanNotBePickledError
+from zlake.errors import MemoryDatasetCanNotBePickledError, ReceiptError
 from zlake.storage import open_store
 from zlake.versions.lease import leases
 
@@ -196,6 +197,13 @@ def test_rows_whose_ids_do_not_count_up() -> None:
             writer.extend({"x": [3, 4, 5]})
         (entry,) = writer.receipt.document.tensors[0].segments
         assert entry.id_start == -1
+        store, kept = ds._session.store, {}
+        for key in list(store.list(f"segments/{entry.segment}/")):
+            kept[key] = store.read(key) or b""
+            store.delete(key)
+        with pytest.raises(ReceiptError, match=r"receipt 0: .*nothing was committed"):
+            ingest.commit([writer.receipt])
+        store.create_many(kept.items())
         ingest.commit([writer.receipt, writer.receipt])
         assert ingest.commit([writer.receipt]) == ds.commit_id
     assert values(ds) == [1, 2, 3, 4, 5]
@@ -301,6 +309,59 @@ def test_requests_are_few_and_do_not_grow_with_the_rows() -> None:
         ("create", "commits"),
         ("swap", "refs"),
     ]
+
+
+def commit_for_ever(path: str, writer: int, said: Any) -> None:
+    """Add a row and a class name with each commit, until it is told to stop."""
+    ds = zlake.load(path)
+    said.send(writer)
+    done = 0
+    while not said.poll():
+        with ds:
+            ds.append({"label": f"{writer} {done % 50}"})
+            ds.commit(f"{writer}/{done}")
+        done += 1
+    said.send(done)
+
+
+def test_among_writers_who_never_stop(tmp_path: Path) -> None:
+    path = str(tmp_path / "ds")
+    ds = zlake.empty(path)
+    ds.create_tensor("label", htype="class_label")
+    ds.commit("begun")
+    with begin(ds) as ingest:
+        receipts = []
+        for i in range(60):
+            with ingest.plan.writer() as writer:
+                writer.extend({"label": [f"ours {i % 7}", f"ours {i % 11}"]})
+            receipts.append(writer.receipt)
+        pipes, children = [], []
+        for number in range(3):
+            ours, theirs = SPAWN.Pipe()
+            pipes.append(ours)
+            children.append(SPAWN.Process(target=commit_for_ever, args=(path, number, theirs), daemon=True))
+            children[-1].start()
+        assert [pipe.recv() for pipe in pipes] == [0, 1, 2]
+        commit = ingest.commit(receipts, "ours")
+        for pipe in pipes:
+            pipe.send("stop")
+        done = [pipe.recv() for pipe in pipes]
+        for child in children:
+            child.join()
+            assert child.exitcode == 0
+    found = zlake.load(path)
+    assert len(found) == 120 + sum(done)
+    names = [found.label[row].data()["text"][0] for row in range(len(found))]
+    own = [name for name in names if name.startswith("ours")]
+    assert own == [f"ours {i % n}" for i in range(60) for n in (7, 11)]
+    start = names.index(own[0])
+    assert names[start : start + 120] == own  # together
+    for number in range(3):
+        theirs = [name for name in names if name.startswith(f"{number} ")]
+        assert theirs == [f"{number} {i % 50}" for i in range(done[number])]
+    assert commit in [each["commit"] for each in found.commits]
+    assert len(found.commits) == sum(done) + 2
+    assert found.verify()
 
 
 def test_samples_are_checked_as_by_the_dataset() -> None:

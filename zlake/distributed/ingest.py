@@ -209,9 +209,10 @@ class Ingest:
         session, repository = self._session, self._session.repository
         head = repository.head(self._plan.document.branch)
         try:
-            changes = joining.onto(head)
+            joining.check_news(head)
             self._hold()
-            joining.check_stored()
+            joining.check_stored(head)
+            changes = joining.onto(head)
             head = repository.commit(
                 head,
                 changes,

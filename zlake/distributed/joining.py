@@ -10,7 +10,8 @@ import numpy as np
 from msgspec import structs
 
 from zlake import limits
-from zlake.errors import ConflictError, CorruptObjectError, ReceiptError
+from zlake.distributed.renumbering import Renumbered
+from zlake.errors import ConflictError, CorruptObjectError, FormatError, ObjectNotFoundError, ReceiptError
 from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
 from zlake.format import check_seal
@@ -85,32 +86,45 @@ class Joining:
         self._base = structs.replace(EMPTY_SNAPSHOT, tensors=plan.tensors)
         self._known = {state.key: state for state in plan.tensors}
         self._appended = appended
+        self._renumbered = Renumbered(session)
         self._parts = [self._part(name, receipt) for name, receipt in receipts]
-        self._check_distinct()
+        self._runs = self._all_runs()
+        self._made: tuple[list[Part], tuple[d.TensorState, ...], Changes] | None = None
 
     def _part(self, name: str, receipt: d.Receipt) -> Part:
         ids = {}
         for each in receipt.tensors:
             reader = Rows(self._session, structs.replace(self._base, tensors=(self._settled(each),)))
-            made = ids_of(each.key, each.segments, _all(each.segments), reader)
+            try:
+                made = ids_of(each.key, each.segments, _all(each.segments), reader)
+            except (FormatError, ObjectNotFoundError) as error:
+                raise ReceiptError(f"{name}: {error}; nothing was committed: write its rows again") from error
             assert made is not None
             ids[each.key] = made
         return Part(name, receipt, ids, {key: idruns.from_ids(of) for key, of in ids.items()})
 
-    def _check_distinct(self) -> None:
-        """Refuse receipts that share rows."""
-        seen: dict[str, idruns.Runs] = {}
-        for part in self._parts:
-            for key, runs in part.runs.items():
-                both = idruns.union(seen.get(key, idruns.EMPTY), runs)
-                if idruns.count(both) != idruns.count(seen.get(key, idruns.EMPTY)) + len(part.ids[key]):
+    def _all_runs(self) -> dict[str, idruns.Runs]:
+        """Return the sample ids of all receipts together; refuse those that share rows."""
+        found = union((part.name, part.runs) for part in self._parts)
+        for key, runs in found.items():
+            if idruns.count(runs) == sum(len(part.ids[key]) for part in self._parts if key in part.ids):
+                continue
+            seen = idruns.EMPTY
+            for part in self._parts:
+                own = part.runs.get(key, idruns.EMPTY)
+                if idruns.count(own) != len(part.ids.get(key, ())) or len(idruns.intersection(seen, own)):
                     raise ReceiptError(
                         f"{part.name} has rows of tensor {self._known[key].name!r} that it has twice, or that another "
                         "receipt has too; nothing was committed: give each receipt of a writer once"
                     )
-                seen[key] = both
+                seen = idruns.union(seen, own)
+        return found
 
     # ------------------------------------------------------------ what is there already
+
+    def check_news(self, head: Head) -> None:
+        """Look whether a branch has all receipts already; raises `AllLandedError` then, else as `onto`."""
+        self._waiting(head)
 
     def onto(self, head: Head) -> Changes:
         """Return what is to be done to a branch: the receipts that it does not have yet, one behind the other.
@@ -122,11 +136,20 @@ class Joining:
         ReceiptError
             If a receipt does not fit the tensors as they are now, or the branch has a part of its rows.
         """
-        return self._together(self._waiting(head), head.snapshot)
+        parts, tensors = self._waiting(head), tuple(map(_without_rows, head.snapshot.tensors))
+        # after a lost swap all this is as it was, as a rule: then others can hardly be quicker for ever
+        if self._made is None or self._made[:2] != (parts, tensors):
+            made = self._together(parts, head.snapshot)
+            if self._renumbered.write():
+                made = self._together(parts, head.snapshot)
+            self._made = (parts, tensors, made)
+        return self._made[2]
 
     def _waiting(self, head: Head) -> list[Part]:
         states = self._appended.by(head.snapshot)
         there = union(states)
+        if not any(len(idruns.intersection(runs, there.get(key, idruns.EMPTY))) for key, runs in self._runs.items()):
+            return self._parts
         waiting = []
         for part in self._parts:
             landed = {
@@ -151,16 +174,18 @@ class Joining:
 
     # ------------------------------------------------------------ whether the rows are there
 
-    def check_stored(self) -> None:
-        """Look whether every segment is there, whole.
+    def check_stored(self, head: Head) -> None:
+        """Look whether every segment is there, whole, of those receipts that a branch does not have yet.
 
         Raises
         ------
+        AllLandedError
+            If it has them all.
         ReceiptError
             If one is missing or damaged.
         """
         store = self._session.store
-        wanted = {entry.segment: part.name for part in self._parts for entry in _entries(part.receipt)}
+        wanted = {entry.segment: part.name for part in self._waiting(head) for entry in _entries(part.receipt)}
         keys = [f"{segment_prefix(segment)}zarr.json" for segment in wanted]
         names = list(wanted.items())
         for start in range(0, len(keys), limits.READS_IN_FLIGHT):
@@ -188,7 +213,7 @@ class Joining:
         rows: dict[str, list[RowChanges]] = {}
         tensors: dict[str, d.TensorState] = {}
         infos: dict[str, Any] = {}
-        reader = Rows(self._session, theirs)
+        reader = self._renumbered.reader(theirs)
         for part in parts:
             self._check_names(part, now)
             try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +27,7 @@ from zlake.segments.gather import (
 )
 from zlake.segments.source import BlockSource, Source
 from zlake.segments.write import write_segment
+from zlake.session.buffer import ColumnBuffer
 from zlake.session.codecs import codec
 from zlake.session.column import Column
 from zlake.session.prepare import prepare_rows
@@ -173,8 +175,61 @@ def _parts(segments: Sequence[SegmentTensor], extents: ExtentMap, most: int) -> 
         yield edit.slice_(extents, start, stop)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Renumbering:
+    """Rows of class numbers, and the numbers that they are to get by those that they have, ``(n,) int64``."""
+
+    segments: Sequence[SegmentTensor]
+    extents: ExtentMap
+    numbers: IntArray
+
+
+def renumber_rows(
+    session: Session, state: TensorState, many: Iterable[Renumbering]
+) -> list[tuple[tuple[SegmentTensor, ...], ExtentMap]]:
+    """Write rows of a tensor of class labels anew, each set with numbers of its own, all in few segments.
+
+    Returns
+    -------
+    list
+        For each set the new segments, and the rows there in the same order, with their ids.
+    """
+    made: list[SegmentTensor] = []
+    target = Column(session, _empty(state))
+
+    def write() -> None:
+        blocks = {state.key: (target.buffer.block(), codec(target))}
+        made.append(write_segment(session.store, session.context.new_id(), blocks, session.context)[state.key])
+        target.respec()
+
+    placed = []
+    for one in many:
+        runs = []
+        for part in _parts(one.segments, one.extents, session.context.flush_bytes):
+            if target.buffer.nbytes >= session.context.flush_bytes:
+                write()
+            runs.append((len(made), target.buffer.rows, part.length))
+            table = ExtentTable(tuple(one.segments), tuple(Extent(*run) for run in part.runs()))
+            column = Column(session, structs.replace(state, extents=table, length=part.length))
+            _renumber(column, one.numbers, target.buffer)
+        placed.append(runs)
+    if target.buffer.rows:
+        write()
+    return [(tuple(made), ExtentMap.from_runs(runs)) for runs in placed]
+
+
+def _empty(state: TensorState) -> TensorState:
+    return structs.replace(state, extents=ExtentTable(), length=0)
+
+
 def _renumbered(column: Column, numbers: IntArray) -> Block:
     """Return the rows of a column of class numbers with other numbers."""
+    _renumber(column, numbers, column.buffer)
+    return column.buffer.block()
+
+
+def _renumber(column: Column, numbers: IntArray, buffer: ColumnBuffer) -> None:
+    """Buffer the rows of a column of class numbers with other numbers."""
     every = slice(0, len(column), 1)
     ids = gather_ids(*column.plan(every))
     samples = samples_of(column, every).result()
@@ -184,8 +239,7 @@ def _renumbered(column: Column, numbers: IntArray) -> Block:
         samples = [_replaced(sample, numbers) for sample in samples]
     ready = prepare_rows(column, samples)
     assert isinstance(ready.items, Prepared)
-    column.buffer.push_many(ready.items, ids, ready.counts, False)
-    return column.buffer.block()
+    buffer.push_many(ready.items, ids, ready.counts, False)
 
 
 def _replaced(labels: Array, numbers: IntArray) -> Array:

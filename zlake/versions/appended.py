@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from zlake import limits
@@ -59,7 +59,7 @@ class Appended:
             }
 
 
-def union(states: list[tuple[str, Ids]]) -> Ids:
+def union(states: Iterable[tuple[str, Ids]]) -> Ids:
     """Return what several states have appended together."""
     parts: dict[str, list[idruns.Runs]] = {}
     for _, ids in states:
