@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -110,6 +111,33 @@ def test_a_generation_is_of_the_bytes_and_not_of_the_clock(store, tmp_path):
     assert path.stat().st_ino == before.st_ino
     assert store.swap("ref", b"three", generation) == Lost()
     assert store.read("ref") == b"two"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="nothing lists the open files")
+@pytest.mark.parametrize("durable", [False, True])
+def test_few_replaced_files_stay_open(tmp_path, durable):
+    def open_files() -> int:
+        found = 0
+        for link in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # that of this very listing
+                found += str(tmp_path) in os.readlink(link)
+        return found
+
+    store = open_store(tmp_path / "set", context=Context(durable=durable))
+    store.create("ref", b"0")
+    for number in range(50):
+        generation = store.read_versioned("ref").generation
+        assert isinstance(store.swap("ref", f"{number + 1}".encode(), generation), Written)
+        assert store.swap("ref", b"stale", generation) == Lost()
+    assert store.read("ref") == b"50"
+    assert open_files() <= (0 if durable else 8)
+    del store
+    assert open_files() == 0
+
+
+def test_a_folder_where_a_ref_should_be_is_not_swapped(store, tmp_path):
+    (tmp_path / "set/ref").mkdir(parents=True)
+    assert store.swap("ref", b"x", b"another generation") == Lost()
 
 
 def test_processes_that_swap_lose_nothing(store, tmp_path):

@@ -144,7 +144,9 @@ class Held:
 
     def read(self) -> bytes | None:
         """Return its bytes, None if there is no file."""
-        return None if self._descriptor < 0 else _read(self._descriptor, 0, None)
+        with contextlib.suppress(IsADirectoryError):
+            return None if self._descriptor < 0 else _read(self._descriptor, 0, None)
+        return None
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
