@@ -531,6 +531,26 @@ def test_sessions_that_were_open_before_go_on() -> None:
     assert reader.verify(deep=True)
 
 
+@pytest.mark.parametrize("service", ["s3_bucket", "gcs_bucket"])
+def test_buckets(service: str, request: pytest.FixtureRequest) -> None:
+    bucket = request.getfixturevalue(service)
+    ds = zlake.empty(f"{bucket.url}/ds", creds=bucket.creds)
+    ds.create_tensor("x", dtype="int64")
+    ds.create_tensor("words", htype="text")
+    for i in range(9):
+        ds.append({"x": np.full(3, i), "words": f"word {i}"})
+    ds.x[4] = np.full(3, 40)
+    start, before = ds.commit("nine"), shown(ds)
+    report = ds.optimize(num_workers=1)
+    assert (report.extents_after, report.segments_after) == (2, 1)
+    fresh = zlake.load(f"{bucket.url}/ds", creds=bucket.creds)
+    assert shown(fresh) == before
+    assert report.commit == fresh.commit_id
+    assert no_change(fresh, start, report.commit)
+    assert not fresh.optimize()
+    assert fresh.verify(deep=True)
+
+
 def test_nothing_at_all() -> None:
     ds = zlake.empty("mem://optimize-nothing", overwrite=True, context=CONTEXT)
     for call in (ds.optimize, ds.rechunk):
