@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from contextlib import suppress
 from itertools import count
@@ -13,7 +14,7 @@ import zlake
 from tests.distributed.rows import numbers, only_x, values
 from tests.versions.lifetimes import DAY, Clocked, Time, context_at
 from zlake.distributed import Ingest, begin, resume
-from zlake.distributed.ingest import _Upkeep
+from zlake.distributed.upkeep import Upkeep
 from zlake.errors import LeaseLapsedError, ReceiptError, StorageUnavailableError
 from zlake.session.opening import create_session, open_session
 from zlake.storage import open_store
@@ -118,7 +119,7 @@ def tended(ingest: Ingest, time: Time, days: int) -> None:
         def is_set(self) -> bool:
             return False
 
-    upkeep = _Upkeep.__new__(_Upkeep)
+    upkeep = Upkeep.__new__(Upkeep)
     upkeep.__dict__.update(ingest._upkeep.__dict__)
     upkeep._stopped = Hours()  # type: ignore[assignment]
     upkeep.run()
@@ -134,6 +135,16 @@ def test_it_is_renewed_while_its_process_waits(ds: zlake.Dataset, store: FaultSt
             other.gc(grace=DAY)
         ingest.commit([receipt])
     assert values(ds) == [0, 1]
+
+
+def test_it_is_not_renewed_when_nobody_can_commit_it(ds: zlake.Dataset, time: Time) -> None:
+    ingest = begin(ds)
+    upkeep = ingest._upkeep
+    assert upkeep.is_alive()
+    del ingest
+    gc.collect()
+    upkeep.join(10)
+    assert not upkeep.is_alive()
 
 
 def test_renewals_may_fail_now_and_then(ds: zlake.Dataset, store: FaultStore, time: Time) -> None:

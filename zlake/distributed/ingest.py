@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
+import weakref
 from collections.abc import Iterable
-from contextlib import suppress
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Protocol
 
 from zlake import limits
 from zlake.distributed.joining import AllLandedError, Joining
 from zlake.distributed.plan import Plan, plan_of
 from zlake.distributed.receipt import Receipt, is_signed
+from zlake.distributed.upkeep import Upkeep
 from zlake.errors import (
     CommitStateUnknownError,
     EmptyCommitError,
@@ -19,7 +19,6 @@ from zlake.errors import (
     InvalidOperationError,
     LeaseLapsedError,
     ReceiptError,
-    StorageError,
 )
 from zlake.format import documents as d
 from zlake.session.commit import check_text, default_author
@@ -30,9 +29,6 @@ from zlake.versions.head import Head
 from zlake.versions.lease import Lease
 from zlake.versions.protocol import nothing_changed
 from zlake.versions.safety import check_writable
-
-_LOOK_SECONDS: Final = 3600.0
-"""How often to look whether the lease is to be renewed."""
 
 
 class _Dataset(Protocol):
@@ -133,7 +129,8 @@ class Ingest:
         self._doubtful = False
         document = plan.document
         self._appended = Appended(session.repository.objects, {document.snapshot, document.commit} - {""})
-        self._upkeep = _Upkeep(lease)
+        self._upkeep = Upkeep(lease)
+        weakref.finalize(self, self._upkeep.forget)
 
     @property
     def plan(self) -> Plan:
@@ -298,36 +295,3 @@ class Ingest:
 
     def __repr__(self) -> str:
         return f"<Ingest into {self._session.store.url}, branch {self._plan.document.branch!r}>"
-
-
-class _Upkeep(threading.Thread):
-    """Renews a lease while the process waits for its workers."""
-
-    def __init__(self, lease: Lease | None) -> None:
-        super().__init__(name="zlake-ingest", daemon=True)
-        self.lapsed: LeaseLapsedError | None = None
-        self._lease = lease
-        self._stopped = threading.Event()
-        self._turn = threading.Lock()
-        if lease is not None:
-            self.start()
-
-    def run(self) -> None:
-        assert self._lease is not None
-        while not self._stopped.wait(_LOOK_SECONDS):
-            with self._turn, suppress(StorageError, LeaseLapsedError):  # the next look, or the commit, finds out
-                if self._lease.due and not self._stopped.is_set():
-                    self.renew(self._lease)
-
-    def renew(self, lease: Lease) -> None:
-        """Renew it, and remember for good if it had lapsed."""
-        try:
-            lease.renew()
-        except LeaseLapsedError as error:
-            self.lapsed = error
-            raise
-
-    def stop(self) -> None:
-        """Let the lease be, from now on."""
-        with self._turn:
-            self._stopped.set()

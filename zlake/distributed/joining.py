@@ -9,17 +9,14 @@ from typing import Any, Final
 import numpy as np
 from msgspec import structs
 
-from zlake import limits
 from zlake.distributed.renumbering import Renumbered
-from zlake.errors import ConflictError, CorruptObjectError, FormatError, ObjectNotFoundError, ReceiptError
+from zlake.distributed.stored import check_segments
+from zlake.errors import ConflictError, FormatError, ObjectNotFoundError, ReceiptError
 from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
-from zlake.format import check_seal
 from zlake.format import documents as d
-from zlake.format.paths import segment_prefix
 from zlake.session.flush import Rows
 from zlake.session.session import Session
-from zlake.storage.store import Request
 from zlake.types import IdArray
 from zlake.versions import idruns
 from zlake.versions.appended import Appended, union
@@ -184,25 +181,10 @@ class Joining:
         ReceiptError
             If one is missing or damaged.
         """
-        store = self._session.store
-        wanted = {entry.segment: part.name for part in self._waiting(head) for entry in _entries(part.receipt)}
-        keys = [f"{segment_prefix(segment)}zarr.json" for segment in wanted]
-        names = list(wanted.items())
-        for start in range(0, len(keys), limits.READS_IN_FLIGHT):
-            batch = keys[start : start + limits.READS_IN_FLIGHT]
-            found = store.read_many([Request(key) for key in batch])
-            for key, data, (segment, name) in zip(batch, found, names[start:], strict=False):
-                if data is None:
-                    raise ReceiptError(
-                        f"{name}: {store.url} has no object {key!r}, so its rows were deleted; nothing was committed: "
-                        "write them again, or leave this receipt out"
-                    )
-                try:
-                    check_seal(data, key)
-                except CorruptObjectError as error:
-                    raise ReceiptError(f"{name}: {error}; nothing was committed: write its rows again") from error
-                if f'"zlake":{{"segment":"{segment}"}}'.encode() not in data:
-                    raise ReceiptError(f"{name}: {key!r} is that of another segment; nothing was committed")
+        waiting = self._waiting(head)
+        check_segments(
+            self._session.store, {entry.segment: part.name for part in waiting for entry in _entries(part.receipt)}
+        )
 
     # ------------------------------------------------------------ putting them together
 
