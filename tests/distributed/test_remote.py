@@ -1,4 +1,4 @@
-"""Ingests into S3: credentials reach the workers and stand in nothing that travels; few requests."""
+"""Ingests into S3 and GCS: credentials reach the workers and stand in nothing that travels; few requests."""
 
 from __future__ import annotations
 
@@ -44,3 +44,14 @@ def test_a_writer_writes_objects_and_asks_nothing(s3_bucket, s3_requests) -> Non
     with resume(ds, plan) as again:
         again.commit([Receipt.from_bytes(receipt.to_bytes())])
     check(ds, [-1, 0, 1, 2])
+
+
+def test_processes_on_gcs(gcs_bucket) -> None:
+    ds = create(zlake.empty(gcs_bucket.url))
+    with begin(ds) as ingest:
+        plan = ingest.plan.to_bytes()
+        with ProcessPoolExecutor(2, SPAWN) as pool:
+            receipts = list(pool.map(work, [(plan, 10), (plan, 20)]))
+        ingest.commit(receipts)
+    check(zlake.load(gcs_bucket.url), [-1, 10, 11, 12, 20, 21, 22])
+    assert ds.verify()
