@@ -70,3 +70,37 @@ def test_a_tensor_that_was_renamed_since_keeps_its_name_unless_told_otherwise() 
     assert list(ds.tensors) == ["z"]
     assert ds.cherry_pick(first, "theirs") is not None
     assert list(ds.tensors) == ["a"]
+
+
+def test_a_tensor_that_both_sides_brought_learns_its_htype_from_the_one_that_has_samples() -> None:
+    ds = zlake.empty(f"mem://merge-names-{next(_places)}")
+    ds.commit("nothing", allow_empty=True)
+    ds.checkout("other", create=True)
+    ds.create_tensor("a", dtype="int64")
+    created = ds.commit()
+    ds.a.append(np.int64(7))
+    ds.commit()
+    ds.checkout("main")
+    ds.cherry_pick(created)
+    assert ds.a.htype == "unspecified"
+    ds.cherry_pick("other")
+    assert (ds.a.htype, ds.a.numpy().item()) == ("generic", 7)
+    ds.cherry_pick(created)
+    assert ds.a.htype == "generic"
+    ds.checkout("other")
+    ds.merge("main", force=True)
+    assert (ds.a.htype, len(ds.a)) == ("generic", 1)
+
+
+@pytest.mark.parametrize("filled", ["main", "other"])
+def test_an_empty_tensor_and_one_with_samples_are_joined(filled: str) -> None:
+    ds = zlake.empty(f"mem://merge-names-{next(_places)}")
+    ds.commit("nothing", allow_empty=True)
+    for branch in ("other", "main"):
+        ds.checkout(branch, create=branch == "other")
+        ds.create_tensor("a", dtype="int64")
+        if branch == filled:
+            ds.a.append(np.int64(7))
+        ds.commit()
+    ds.merge("other", force=True)
+    assert (ds.a.htype, ds.a.numpy().item()) == ("generic", 7)

@@ -73,7 +73,7 @@ class CopyRules(CollectRules):
 
     @rule(
         who=WHO,
-        what=st.sampled_from(("deepcopy", "copy", "switch", "push", "push", "pull", "pull")),
+        what=st.sampled_from(("deepcopy", "copy", "switch", "push", "push", "pull", "pull", "trade", "trade")),
         pick=PICK,
         flags=st.sampled_from(range(16)),
     )
@@ -84,8 +84,13 @@ class CopyRules(CollectRules):
             self.copy(who, flags)
         elif self.other is None or (what == "deepcopy" and pick % 4 == 0):
             self.deepcopy(who)
+        elif what == "trade":
+            self.trade(who, pick, flags)
         elif what in ("push", "pull"):
-            self.exchange(who, what == "pull", pick, flags)
+            source = self.other.world if what == "pull" else self.world
+            branch = source.live()[pick % len(source.live())]
+            into = branch if flags & 3 else NAMES[pick // 16 % len(NAMES)]
+            self.exchange(who, what == "pull", branch, into, flags)
         else:
             self.switch()
 
@@ -169,13 +174,29 @@ class CopyRules(CollectRules):
 
     # ------------------------------------------------------------ commits that travel
 
-    def exchange(self, who: int, pull: bool, pick: int, flags: int) -> None:
+    def trade(self, who: int, pick: int, flags: int) -> None:
+        """Change one branch in both clones, in the one without a commit or in both with one; then push or pull it."""
+        name = self.writers[who].branch
+        assert self.other is not None
+        if name not in self.world.live() or name not in self.other.world.live():
+            return
+        assert name is not None
+        for side in range(2):
+            self.switch()
+            if side == 0:
+                self.checkout(who, name)
+            if self.writers[who].branch == name:
+                self.rows(who, ("extend one", "update", "pop one")[pick // 8 % 3], pick, [pick])
+                self.flush(who)
+            if self.writers[who].branch == name and (side == 0 or flags & 1):
+                self.do_commit(who, False)
+        if self.writers[who].edit.changes is False:
+            self.exchange(who, bool(flags & 2), name, name, flags)
+
+    def exchange(self, who: int, pull: bool, branch: str, into: str, flags: int) -> None:
         """Push a branch to the other clone, or pull one of its branches."""
         assert self.other is not None
         source, dest = (self.other.world, self.world) if pull else (self.world, self.other.world)
-        branches = source.live()
-        branch = branches[pick % len(branches)]
-        into = branch if flags & 3 else NAMES[pick // 16 % len(NAMES)]
         force, tags = flags > 12, bool(flags & 4)
         plan = self.planned(source, dest, branch, into, force, tags, pull)
         call = self.ds[who].pull if pull else self.ds[who].push

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -13,8 +13,10 @@ from zlake.versions.conflicts import Conflict, Conflicts
 from zlake.versions.extent_store import load_extents
 from zlake.versions.names import CLASS_NAMES, are_names, merge_names
 from zlake.versions.objects import Objects
-from zlake.versions.rebase_schema import SAMPLE_FIELDS, info_value
+from zlake.versions.rebase_schema import SAMPLE_FIELDS, UNDECIDED, info_value
 from zlake.versions.row_ids import ids_of
+
+_NEVER: Final = object()
 
 Copied = tuple[TensorState, RowChanges, Mapping[str, Any]]
 """A tensor, the rows to append to it, and its info."""
@@ -36,10 +38,10 @@ def joined(
     changed = {}
     for name in SAMPLE_FIELDS:
         mine, other = getattr(state, name), getattr(onto, name)
-        undecided = name in ("dtype", "ndim")
-        if mine == other or (undecided and mine is None):
+        open_ = UNDECIDED.get(name, _NEVER)
+        if mine in (other, open_):
             continue
-        if not (undecided and other is None):
+        if other != open_:
             conflicts.add(Conflict(onto.name, None, name, onto.key))
             return None
         changed[name] = mine

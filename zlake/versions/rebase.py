@@ -17,7 +17,7 @@ from zlake.versions.force import copied, joined
 from zlake.versions.names import CLASS_NAMES
 from zlake.versions.objects import Objects
 from zlake.versions.rebase_rows import RowRebase
-from zlake.versions.rebase_schema import info_value, merge_groups, merge_info, merge_schema
+from zlake.versions.rebase_schema import UNDECIDED, info_value, merge_groups, merge_info, merge_schema
 from zlake.versions.row_ids import ids_of
 
 
@@ -155,7 +155,7 @@ class _Rebase:
                 if key in self.rows:
                     self.rows[key] = self.engine.not_landed(key, self.rows[key])
                 return
-            base = structs.replace(onto, length=0, extents=ExtentTable(), info=Info(), dtype=None, ndim=None)
+            base = structs.replace(onto, length=0, extents=ExtentTable(), info=Info(), **UNDECIDED)
         if self._renamed_twice(key, base, onto):
             return
         if key in self.tensors:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from zlake.format.documents import Info, TensorState
+from zlake.samples.spec import UNSPECIFIED
 from zlake.versions.compare import SCHEMA_FIELDS
 from zlake.versions.conflicts import Conflict, Conflicts
 from zlake.versions.names import CLASS_NAMES
@@ -16,8 +17,8 @@ from zlake.versions.objects import Objects
 SAMPLE_FIELDS: Final = ("htype", "dtype", "ndim", "sequence", "sample_compression", "chunk_compression")
 """Fields that say how samples are stored: where both sides set one differently, their rows do not fit together."""
 
-_LEARNED: Final = ("dtype", "ndim")
-"""Fields that the first sample sets."""
+UNDECIDED: Final = {"htype": UNSPECIFIED, "dtype": None, "ndim": None}
+"""Fields that the first sample may set, and what they are before."""
 
 _MISSING: Final = object()
 
@@ -32,7 +33,7 @@ def merge_schema(
     merged: dict[str, Any] = {}
     for name in SCHEMA_FIELDS:
         was, ours, other = getattr(base, name), getattr(mine, name), getattr(onto, name)
-        if created and name not in _LEARNED:
+        if created and name not in UNDECIDED:
             was = _MISSING
         if ours in (was, other):
             merged[name] = other
