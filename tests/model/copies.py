@@ -94,6 +94,13 @@ class CopyRules(CollectRules):
         else:
             self.switch()
 
+    @rule(
+        who=WHO, what=st.sampled_from(("trade", "trade", "push", "pull")), pick=PICK, flags=st.sampled_from(range(16))
+    )
+    def more_copying(self, who: int, what: str, pick: int, flags: int) -> None:
+        """The same: there is much to go through between two datasets."""
+        self.copying(who, what, pick, flags)
+
     # ------------------------------------------------------------ both datasets
 
     def switch(self) -> None:
@@ -181,12 +188,19 @@ class CopyRules(CollectRules):
         if name not in self.world.live() or name not in self.other.world.live():
             return
         assert name is not None
+        if flags & 8 and self.world.committed(name) is not self.other.world.committed(name):
+            self.exchange(who, False, name, name, 13)
         for side in range(2):
             self.switch()
             if side == 0:
                 self.checkout(who, name)
             if self.writers[who].branch == name:
-                self.rows(who, ("extend one", "update", "pop one")[pick // 8 % 3], pick, [pick])
+                self.rows(
+                    who,
+                    ("extend one", "update", "pop one")[(pick + side * (pick // 3)) % 3],
+                    pick,
+                    [pick // 9 + side * (flags // 4)],
+                )
                 self.flush(who)
             if self.writers[who].branch == name and (side == 0 or flags & 1):
                 self.do_commit(who, False)
