@@ -20,6 +20,8 @@ from tests.model.store import Clock, Naps, WatchedStore
 from tests.model.world import Branch, Ids, Outcome, World, Writer
 from zlake import limits
 from zlake.errors import BranchDeletedError, ConflictError, StaleSessionError
+from zlake.format import decode, paths
+from zlake.format.documents import Ref
 from zlake.session.opening import create_session, open_session
 from zlake.session.session import Session
 from zlake.storage.store import Store
@@ -145,7 +147,9 @@ class Machine(RuleBasedStateMachine):
         return False
 
     def sequence_there(self, name: str) -> int:
-        return self.load(name)._session.head.ref.sequence
+        """Return the sequence of a branch, deleted or not."""
+        key = paths.branch_key(name)
+        return decode(Ref, self.store.objects[key].value, where=key).sequence
 
     def sequence_of(self, name: str | None) -> int:
         return self.world.branches[name].sequence if name in self.world.branches else -1
