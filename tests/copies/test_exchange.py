@@ -12,6 +12,7 @@ from tests.copies.datasets import append, contents, history, load, memory, rich,
 from tests.copies.test_clone import dataset
 from tests.crash.walk import modes
 from zlake.errors import (
+    CollectedError,
     CommitError,
     ConflictError,
     DatasetNotFoundError,
@@ -201,6 +202,52 @@ def test_a_writer_at_the_destination_between_look_and_swap():
     with pytest.raises(DivergedError):
         send(ds, Busy(other))
     assert load(other).text[-1].text() == "line 60"
+
+
+def test_what_a_collector_takes_while_the_branch_is_swapped_is_sent_again():
+    ds, other = pair()
+    ds.append(line(70))
+    ds.commit("ours")
+    sent = load(ds._session.store)._session.head.snapshot.tensors[0].extents.segments[-1].segment
+
+    class Collected(FaultStore):
+        left = 1
+
+        def swap(self, key, value, generation):
+            outcome = super().swap(key, value, generation)
+            if key == "refs/branches/main.json" and self.left:
+                self.left -= 1
+                other.delete_prefix(f"segments/{sent}/")
+            return outcome
+
+    done = send(ds, Collected(other))
+    assert done.commit == ds.commit_id
+    assert samples(load(other)) == samples(ds)
+    assert load(other).verify(deep=True)
+
+
+def test_a_branch_is_taken_back_if_what_is_sent_is_collected_again_and_again():
+    ds, other = pair()
+    before = contents(other)["refs/branches/main.json"]
+    ds.append(line(70))
+    ds.commit("ours")
+    sent = load(ds._session.store)._session.head.snapshot.tensors[0].extents.segments[-1].segment
+
+    class Busy(FaultStore):
+        def list_info(self, prefix=""):
+            if prefix == "gc/marks/":
+                other.delete_prefix(f"segments/{sent}/")
+            return super().list_info(prefix)
+
+    with pytest.raises(CollectedError):
+        send(ds, Busy(other))
+    assert contents(other)["refs/branches/main.json"] != before
+    found = load(other)
+    assert found.commit_id == ds.commits[1]["commit"]
+    assert found.verify()
+    send(ds, other)
+    assert samples(load(other)) == samples(ds)
+    assert load(other).verify(deep=True)
 
 
 @pytest.mark.parametrize("empty", [False, True])

@@ -173,6 +173,18 @@ def _writes(faults: FaultStore) -> int:
     return len(faults.recorder.select("swap", "create", key="refs/"))
 
 
+def test_a_branch_is_looked_at_before_it_is_seen_again(store: Store) -> None:
+    """Collectors that begin before it is alive keep what it names, as its tombstone is fresh."""
+    prepared(store)
+    faults = FaultStore(store)
+    ds = opened(faults)
+    faults.recorder.clear()
+    ds.restore_branch("gone")
+    done = [(each.name, each.key) for each in faults.recorder]
+    swap, look = ("swap", "refs/branches/gone.json"), ("list_info", "gc/sweeps/")
+    assert [each for each in done if each in (swap, look)] == [swap, look, swap, look]
+
+
 def test_an_answer_lost_at_the_look_behind(store: Store) -> None:
     """The branch is there, but whether a tag of its name is there too is not known: neither success nor failure."""
     prepared(store)
