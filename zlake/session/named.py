@@ -61,7 +61,7 @@ def _tag_landed(session: Session, name: str) -> Callable[[CommitStateUnknownErro
 
 
 def branches(session: Session) -> list[str]:
-    """Return the names of all branches; every dataset has ``main``, also where the first write to it is still to come."""
+    """Return the names of all branches; there is always ``main``, also where the first write to it is still to come."""
     return sorted({MAIN, *session.repository.branches()})
 
 
