@@ -83,7 +83,7 @@ def test_a_disk_that_fills_up_and_is_freed_again(mount: Mount) -> None:
 
 def test_a_file_system_that_turns_read_only(mount: Mount) -> None:
     folder = mount("size=2m")
-    ds = zlake.empty(folder / "ds", context=CONTEXT)
+    ds = zlake.empty(folder / "ds")  # durable: without, files that were replaced stay open, and the mount is busy
     ds.create_tensor("x", dtype="int64")
     ds.x.append([1])
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
