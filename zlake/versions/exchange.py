@@ -24,7 +24,7 @@ from zlake.storage.transfer import Moved, sizes
 from zlake.versions import branching, refs, tags
 from zlake.versions.ancestors import is_ancestor, new_commits
 from zlake.versions.bring import DEFAULT, How, bring
-from zlake.versions.guard import check_swept
+from zlake.versions.guard import check_swept, may_be_swept
 from zlake.versions.head import Head
 from zlake.versions.objects import Either, Objects
 from zlake.versions.protocol import nothing_changed
@@ -140,8 +140,9 @@ class Exchange:
         now = before
         if self._must_move(before, tip):
             branching.refuse_tag(self.dest.store, self.into)
-            commits, boundary, moved = self._send(tip, before)
-            now = self._land(tip, found, boundary)
+            wanted = self._wanted(tip, before)
+            commits, moved = wanted.commits, self._send(wanted)
+            now = self._land(tip, found, wanted)
         for name, commit in labels.items():
             tags.create(self.dest.store, self.dest.context, name, commit)
         return Exchanged(
@@ -221,8 +222,8 @@ class Exchange:
 
     # ------------------------------------------------------------ objects
 
-    def _send(self, tip: Snapshot, before: Ref | None) -> tuple[int, frozenset[str], Moved]:
-        """Bring everything that the destination lacks; return how many commits it lacked, and those they follow."""
+    def _wanted(self, tip: Snapshot, before: Ref | None) -> _Wanted:
+        """Return what the destination lacks, or may find as garbage that it has."""
         source, dest = self.source, self.dest
         commits, boundary = new_commits(Either(source.objects, dest.objects), tip, self._known(before))
         found = reach(source.objects, [tip.id], known=boundary)
@@ -230,11 +231,20 @@ class Exchange:
             have = reach(source.objects, [commit], known=frozenset(source.snapshot(commit).parents))
             found.segments -= have.segments
             found.pages -= have.pages
-        prefixes = [paths.segment_prefix(segment) for segment in sorted(found.segments)]
-        objects = [*sizes(source.store, prefixes).values(), *_documents(found)]
-        there = sizes(dest.store, prefixes) if self.there is None else self.there
-        with nothing_changed(dest.store):
-            return len(commits), boundary, bring(source.store, dest.store, objects, there, self.how)
+        doubtful = self.there is None and may_be_swept(dest.store, found)
+        return _Wanted(len(commits), boundary, found, doubtful)
+
+    def _send(self, wanted: _Wanted) -> Moved:
+        """Bring everything of that which is not there."""
+        chunks = sizes(self.source.store, wanted.prefixes)
+        there = sizes(self.dest.store, wanted.prefixes) if self.there is None else self.there
+        with nothing_changed(self.dest.store):
+            objects = [*chunks.values(), *_documents(wanted.found)]
+            return bring(self.source.store, self.dest.store, objects, there, self.how)
+
+    def _lacks(self, wanted: _Wanted) -> bool:
+        """Whether an object of a segment is missing: one whose ``zarr.json`` is there, as it was written anew."""
+        return not sizes(self.source.store, wanted.prefixes).keys() <= sizes(self.dest.store, wanted.prefixes).keys()
 
     def _known(self, before: Ref | None) -> list[str]:
         """Return commits that the destination has, with everything behind them."""
@@ -247,7 +257,7 @@ class Exchange:
 
     # ------------------------------------------------------------ the branch
 
-    def _land(self, tip: Snapshot, found: Versioned, boundary: frozenset[str]) -> Ref | None:
+    def _land(self, tip: Snapshot, found: Versioned, wanted: _Wanted) -> Ref | None:
         """Swap the branch, and return it; whoever else swaps it meanwhile is asked again whether it may be moved."""
         store = self.dest.store
         for _ in range(_ATTEMPTS):
@@ -258,7 +268,7 @@ class Exchange:
             outcome = refs.swap_branch(store, self.into, ref, found.generation)
             if isinstance(outcome, Written):
                 if self.there is None:
-                    self._check(tip, before, ref, outcome, boundary)
+                    self._check(tip, before, ref, outcome, wanted)
                 return ref
             found = outcome
         raise CommitError(
@@ -282,7 +292,7 @@ class Exchange:
         dropped = before.staged is not None
         return refs.next_ref(before, tip.id, None, context, dropped=dropped, restarted=not forward)
 
-    def _check(self, tip: Snapshot, before: Ref | None, ref: Ref, landed: Written, boundary: frozenset[str]) -> None:
+    def _check(self, tip: Snapshot, before: Ref | None, ref: Ref, landed: Written, wanted: _Wanted) -> None:
         """Make sure that what was found in the destination was not collected meanwhile.
 
         What is gone is sent again: the branch names it now, so that it stays. If a collector does not come to an end
@@ -292,7 +302,9 @@ class Exchange:
         for left in reversed(range(_RESENT)):
             fresh = Objects(self.dest.store)  # not what memory holds
             try:
-                return check_swept(fresh, tip.id, context=context, known=boundary, thorough=True)
+                check_swept(fresh, tip.id, context=context, known=wanted.boundary, thorough=True)
+                if not wanted.doubtful or not self._lacks(wanted):
+                    return
             except CollectedError:
                 if not left:
                     commit = None if before is None else before.commit
@@ -304,9 +316,35 @@ class Exchange:
             except (StorageError, FormatError) as error:
                 raise refs.unknown(self.dest.store, self.into, ref) from error
             try:
-                self._send(tip, before)
+                self._send(wanted)
             except StorageError as error:
                 raise refs.unknown(self.dest.store, self.into, ref) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to travel.
+
+    Attributes
+    ----------
+    commits
+        How many.
+    boundary
+        Commits that they follow, and the destination has.
+    found
+        All that they reach beyond those.
+    doubtful
+        Whether a collector may be deleting some of it at the destination.
+    """
+
+    commits: int
+    boundary: frozenset[str]
+    found: Reach
+    doubtful: bool
+
+    @property
+    def prefixes(self) -> list[str]:
+        return [paths.segment_prefix(segment) for segment in sorted(self.found.segments)]
 
 
 def _ref(repository: Repository, name: str, found: Versioned) -> Ref | None:

@@ -10,7 +10,7 @@ from zlake.context import Context
 from zlake.errors import CollectedError, FormatError
 from zlake.format import paths
 from zlake.storage.store import Request, Store
-from zlake.versions.marks import read_marks, sweeps_now
+from zlake.versions.marks import read_marks, sweeps, sweeps_now
 from zlake.versions.objects import Objects
 from zlake.versions.reach import Reach, reach
 
@@ -80,6 +80,12 @@ def check_swept(
                 store.delete(mark.key)  # what it says is not so any longer: if it is again, a grace period begins anew
     elif commit_id not in known and store.read(paths.snapshot_key(commit_id), 0, 1) is None:
         raise _gone(store, commit_id)
+
+
+def may_be_swept(store: Store, found: Reach) -> bool:
+    """Whether a collector is at work, or a later one may delete some of this, as it is marked."""
+    named = (mark.ids for mark in read_marks(store))
+    return any(ids & found.ids(folder) for each in named for folder, ids in each.items()) or bool(sweeps(store))
 
 
 def check_whole(objects: Objects, commit_id: str, known: Collection[str] = frozenset()) -> Reach:
