@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import zlake
-from zlake.errors import MergeConflictError
+from zlake.errors import MergeConflictError, MergeMismatchError
 
 _places = count()
 
@@ -104,3 +104,19 @@ def test_an_empty_tensor_and_one_with_samples_are_joined(filled: str) -> None:
         ds.commit()
     ds.merge("other", force=True)
     assert (ds.a.htype, ds.a.numpy().item()) == ("generic", 7)
+
+
+@pytest.mark.parametrize("text", ["main", "other"])
+def test_an_empty_tensor_of_numbers_and_one_of_text_are_not_joined(text: str) -> None:
+    ds = zlake.empty(f"mem://merge-names-{next(_places)}")
+    ds.commit("nothing", allow_empty=True)
+    for branch in ("other", "main"):
+        ds.checkout(branch, create=branch == "other")
+        if branch == text:
+            ds.create_tensor("a", htype="text")
+        else:
+            ds.create_tensor("a", dtype="int64")
+        ds.commit()
+    with pytest.raises(MergeMismatchError, match="'a'"):
+        ds.merge("other", force=True)
+    assert len(ds.commits) == 2

@@ -39,9 +39,10 @@ def joined(
     for name in SAMPLE_FIELDS:
         mine, other = getattr(state, name), getattr(onto, name)
         open_ = UNDECIDED.get(name, _NEVER)
-        if mine in (other, open_):
+        unlike = name == "htype" and not (_may_become(state, other) and _may_become(onto, mine))
+        if not unlike and mine in (other, open_):
             continue
-        if other != open_:
+        if unlike or other != open_:
             conflicts.add(Conflict(onto.name, None, name, onto.key))
             return None
         changed[name] = mine
@@ -53,6 +54,13 @@ def joined(
     if carried != here and are_names(carried) and are_names(here) and reader.holds_classes(onto):
         info[CLASS_NAMES], numbers = merge_names([], here, carried)
     return made, _rows(state, made, objects, reader, numbers), info
+
+
+def _may_become(state: TensorState, htype: str) -> bool:
+    """Say whether a tensor can hold samples of an htype; an undecided one that has a dtype or rank holds arrays."""
+    if state.htype != UNDECIDED["htype"] or htype in (state.htype, "generic"):
+        return True
+    return state.dtype is None and state.ndim is None
 
 
 def _rows(
