@@ -121,7 +121,7 @@ class _Bring:
         for key in self.named:
             self.one_name(key)
         names = [table.name for table in self.tables.values()]
-        self.out.names = [name for name in set(names) if names.count(name) > 1]
+        self.out.names = [name for name in set(names) if names.count(name) > 1 and not self.out.left]
         self.out.state = State(self.tables, info)
         return self.out
 
@@ -193,11 +193,15 @@ class _Bring:
         others = [k for k, other in self.tables.items() if other.name == table.name and k != key]
         if not others:
             return
-        (other,) = others
+        other = others[0]
         if self.force and other in self.onto.tables and other not in self.base.tables:
             self.join(key, other)
-        elif self.theirs(Clash(table.name)):
+            return
+        left = len(self.out.left)
+        if self.theirs(Clash(table.name)):
             del self.tables[other]
+        elif len(self.out.left) > left:
+            return  # what would come of it is nobody's concern
         elif key in self.onto.tables:
             self.tables[key] = replace(table, name=self.onto.tables[key].name)
         else:
