@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis.stateful import rule
@@ -105,6 +107,8 @@ class LookRules(MergeRules):
             self.world.record(report.commit, self.world.committed(name), branch.commit)
             branch.commit = report.commit
         branch.sequence += swaps
+        if swaps and branch.staged is not None:
+            branch.staged = replace(branch.staged)  # another staged snapshot, which holds the same
         if ds._session.head.ref.sequence == branch.sequence:
             self.stand(who, name)
         self.acted |= {0, 1}
