@@ -56,6 +56,18 @@ def test_reads_are_under_way_together(store, s3_requests):
     assert time.perf_counter() - start < 30 * 0.05
 
 
+def test_listings_share_their_connections(store, monkeypatch):
+    store.create("a/b", b"x")
+    opened = []
+    make = store.open_filesystem
+    monkeypatch.setattr(store, "open_filesystem", lambda: opened.append(1) or make())
+    for _ in range(3):
+        assert [info.key for info in store.list_info()] == ["a/b"]
+    store.delete("a/b")
+    assert list(store.list_info()) == []  # and nothing of what they found is kept
+    assert len(opened) == 1
+
+
 def test_the_probe_passes_and_leaves_nothing(store):
     probe(store)
     assert list(store.list()) == []

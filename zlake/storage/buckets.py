@@ -7,6 +7,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from zlake.errors import MissingDependencyError
@@ -20,8 +21,13 @@ class BucketStore(TensorStoreStore):
     """Objects below a prefix of a bucket."""
 
     @abstractmethod
-    def filesystem(self) -> Any:
+    def open_filesystem(self) -> Any:
         """Return fsspec's file system for the bucket, without its cache of listings."""
+
+    @cached_property
+    def _filesystem(self) -> Any:
+        # One for all listings: making one, with its connections, takes longer than most of them.
+        return self.open_filesystem()
 
     def list_info(self, prefix: str = "") -> Iterator[ObjectInfo]:
         check_prefix(prefix)
@@ -37,7 +43,7 @@ class BucketStore(TensorStoreStore):
                 yield ObjectInfo(key, int(entry["size"]), modified_seconds(entry))
 
     def _find(self, path: str, name: str) -> dict[str, dict[str, Any]]:
-        result: dict[str, dict[str, Any]] = self.filesystem().find(path, prefix=name, detail=True)
+        result: dict[str, dict[str, Any]] = self._filesystem.find(path, prefix=name, detail=True)
         return result
 
 

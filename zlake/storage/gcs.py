@@ -25,7 +25,7 @@ class GcsStore(BucketStore):
     def driver_spec(self) -> dict[str, Any]:
         return {"driver": "gcs", "bucket": self.origin.location.root}
 
-    def filesystem(self) -> Any:
+    def open_filesystem(self) -> Any:
         try:
             # The package's own default looks up each bucket's kind first, over gRPC.
             from gcsfs.core import GCSFileSystem

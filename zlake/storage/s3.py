@@ -57,7 +57,7 @@ class S3Store(BucketStore):
     def _confirm_absent(self, key: str) -> None:
         kv.confirm_absent(self.kv, self.url, key)
 
-    def filesystem(self) -> Any:
+    def open_filesystem(self) -> Any:
         try:
             from s3fs import S3FileSystem
         except ImportError as error:
