@@ -19,7 +19,7 @@ PYTEST_ARGS ?=
 SCALE ?= 10
 BENCH_ARGS ?=
 
-.PHONY: setup demo test test-slow test-scale lint format bench bench-peers clean
+.PHONY: setup demo test test-proofs test-units test-slow test-scale lint format bench bench-peers clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -38,8 +38,23 @@ $(READY): pyproject.toml constraints-dev.txt | $(BIN)/python
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
+# Without arguments the suite runs as two halves side by side, of about the same length; the histories draw the same
+# cases each time in a process of their own.
+PROOFS := tests/copies tests/crash tests/damage tests/interleave
+
 test: $(READY)
+ifeq ($(strip $(PYTEST_ARGS)),)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-proofs test-units
+else
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
+
+test-proofs: $(READY)
+	@$(BIN)/python -m pytest -p no:cacheprovider tests/model
+	@$(BIN)/python -m pytest -p no:cacheprovider $(PROOFS)
+
+test-units: $(READY)
+	@$(BIN)/python -m pytest -p no:cacheprovider $(PROOFS:%=--ignore=%) --ignore=tests/model
 
 test-slow: $(READY)
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
