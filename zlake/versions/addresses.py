@@ -42,11 +42,12 @@ def resolve(objects: Objects, address: str | None) -> Head:
         return read_head(objects, MAIN)
     if is_id(address):
         return detached(find_commit(objects, address))
+    key = paths.branch_key(address)  # which looks whether anything can have this name
     if objects.recall("tag", address):  # then there is no branch of this name, unless the tag was deleted
         known = refs.find_tag(store, address)
         if known is not None and not known.deleted:
             return detached(commit_of(objects, known.commit, f"tag {address!r}"))
-    found = store.read_versioned(paths.branch_key(address))
+    found = store.read_versioned(key)
     branch = None if found.value is None else refs.parse_branch(store, address, found.value)
     if address == MAIN or (branch is not None and not branch.deleted):
         return read_head(objects, address, found)
