@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,6 +112,11 @@ def kill_once(target: Callable[..., None], path: Path, history: list[tuple[str, 
     time.sleep(rng.uniform(0, 0.05))
     assert child.is_alive()
     os.kill(child.pid, signal.SIGKILL)
+    last_words(child, receive, history)
+
+
+def last_words(child: Any, receive: Any, history: list[Any]) -> None:
+    """Wait for a killed child to end, and take down what it had still said."""
     child.join()
     assert child.exitcode == -signal.SIGKILL
     while True:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import zlake
-from tests.crash.test_sigkill import CONTEXT, append_for_ever
+from tests.crash.test_sigkill import CONTEXT, append_for_ever, last_words
 from zlake.session.opening import open_session
 from zlake.storage import open_store
 from zlake.testing import FaultStore
@@ -82,13 +82,7 @@ def kill(targets: list[Callable[..., None]], path: Path, rng: random.Random) -> 
         assert child.is_alive()
         os.kill(child.pid, signal.SIGKILL)
     for child, receive, history in zip(children, pipes, heard, strict=True):
-        child.join()
-        assert child.exitcode == -signal.SIGKILL
-        while True:
-            try:
-                history.append(receive.recv())
-            except EOFError:
-                break
+        last_words(child, receive, history)
     return heard
 
 
