@@ -22,7 +22,7 @@ class Job:
     store
         Folder (or S3 prefix) that holds the peer's data sets, by kind.
     scratch
-        Folder (or S3 prefix) that this job may fill; the runner empties it.
+        Folder (or S3 prefix) that this job alone may fill; the runner deletes it at the end.
     quick
         Whether the long series (commits, single appends) are cut short.
     """

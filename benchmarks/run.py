@@ -12,9 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from benchmarks import data, report
@@ -27,10 +29,14 @@ from benchmarks.worker import MARK
 from benchmarks.workloads import WORKLOADS
 
 BENCH = data.ROOT / ".bench"
+SCRATCH = BENCH / "scratch"
+"""Emptied at the end alone: where files were just deleted, some file systems take longer to make new ones."""
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ROUNDS = 3
 # Long series are measured once: they hold thousands of repeats of their own.
 ONCE = ("commits", "requests", "imports")
+ROOM = 20 << 30
+"""Bytes that stay free on the device."""
 
 
 @dataclass
@@ -44,26 +50,24 @@ class Run:
     results: dict[tuple[str, str], list[Result] | str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     _prepared: set[tuple[str, str]] = field(default_factory=set)
-
-    def folders(self, peer: str) -> tuple[str, str]:
-        """Return where a peer's data sets lie, and where it may write."""
-        name = peer.replace(":", "-")
-        if ":s3" in peer:
-            return f"stores/{name}", f"scratch/{name}"
-        return str(BENCH / "stores" / name), str(BENCH / "scratch" / name)
+    _jobs: Iterator[int] = field(default_factory=count)
 
     def job(self, peer: str, workload: str) -> Job:
-        store, scratch = self.folders(peer)
+        name = peer.replace(":", "-")
+        store, scratch = f"stores/{name}", f"scratch/{name}-{next(self._jobs)}"
+        if ":s3" not in peer:
+            store, scratch = str(BENCH / store), str(BENCH / scratch)
         sizes = data.QUICK if self.quick else data.FULL
         return Job(peer, workload, store, scratch, sizes, self.quick, self.s3)
 
     def prepared(self, peer: str, kind: str) -> str | None:
         """Write the data set `kind` of a peer once; return why it could not be written, if so."""
         if (peer, kind) not in self._prepared:
+            job = self.job(peer, f"{kind}.prepare")
             if ":s3" not in peer:
-                shutil.rmtree(Path(self.folders(peer)[0]) / kind, ignore_errors=True)
-                Path(self.folders(peer)[0]).mkdir(parents=True, exist_ok=True)
-            outcome = execute(self.job(peer, f"{kind}.prepare"))
+                shutil.rmtree(Path(job.store) / kind, ignore_errors=True)
+                Path(job.store).mkdir(parents=True, exist_ok=True)
+            outcome = execute(job)
             if isinstance(outcome, str):
                 return outcome
             self._prepared.add((peer, kind))
@@ -104,7 +108,8 @@ def execute(job: Job) -> tuple[Result, str] | str:
         if not python.exists():
             return "not installed (`make bench-peers`)"
     if not job.options.s3:
-        shutil.rmtree(job.scratch, ignore_errors=True)
+        if shutil.disk_usage(BENCH).free < ROOM:
+            shutil.rmtree(SCRATCH)
         Path(job.scratch).mkdir(parents=True)
     # Compiled modules must be kept, else every start would compile zlake again.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -124,7 +129,6 @@ def execute(job: Job) -> tuple[Result, str] | str:
         return f"no result within {late.timeout:.0f} s"
     finally:
         if not job.options.s3:
-            shutil.rmtree(job.scratch, ignore_errors=True)
             # What one peer left unwritten must not be written during the next one's turn.
             os.sync()
     for line in reversed(done.stdout.splitlines()):
@@ -170,6 +174,8 @@ def main(argv: list[str] | None = None) -> int:
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     (BENCH / "runs").mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        shutil.rmtree(SCRATCH, ignore_errors=True)  # of a run that was cut off
+        stack.callback(shutil.rmtree, SCRATCH, ignore_errors=True)
         needs_s3 = any(":s3" in peer for _, peers in picked for peer in peers)
         s3 = stack.enter_context(server(BENCH / "s3.log")) if needs_s3 else {}
         run = Run(args.quick, args.rounds or (1 if args.quick else ROUNDS), s3, BENCH / "runs" / f"{stamp}.jsonl")
