@@ -316,6 +316,26 @@ def test_a_full_disk(mount):
     assert isinstance(store.swap("ref", b"two", generation), Written)
 
 
+@pytest.mark.parametrize("broken", ["s/t", "s", "."])
+def test_all_names_on_the_way_are_durable_before_a_create_returns(tmp_path, monkeypatch, broken):
+    synced = []
+
+    def sync(path):
+        synced.append(os.path.relpath(path, tmp_path / "set"))
+        if synced[-1] == broken and tmp_path.joinpath("broken").exists():
+            raise OSError(errno.EIO, "the device is gone")
+
+    monkeypatch.setattr(files, "sync_folder", sync)
+    store = open_store(tmp_path / "set")
+    assert store.create("s/t/k", b"x")
+    assert {"s/t", "s", ".", ".."} <= set(synced)
+    tmp_path.joinpath("broken").touch()
+    other = open_store(tmp_path / "set")
+    other.delete_prefix()
+    with pytest.raises(StorageError, match="the device is gone"):
+        other.create("s/t/k", b"x")
+
+
 def test_a_read_only_file_system(mount):
     store = open_store(mount("ro,size=1m") / "set")
     with pytest.raises(StoragePermissionError, match="could not write 'a'"):

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from zlake.storage import threads
 from zlake.storage.keys import LOCK_SUFFIX
 from zlake.storage.store import Buffer
 
@@ -71,6 +72,8 @@ def create(path: str, value: Buffer, *, durable: bool, made: Iterable[str] = ())
     if len(value) > _SMALL_BYTES and os.path.lexists(path):
         return False  # before it is written for nothing
     descriptor, name, more = _open_unseen(folder)
+    # The folders' own names are there already: they become durable while the file is written.
+    syncing = [threads.syncers().submit(sync_folder, each) for each in (*more, *made)] if durable else []
     try:
         _write(descriptor, value)
         if durable:
@@ -83,8 +86,9 @@ def create(path: str, value: Buffer, *, durable: bool, made: Iterable[str] = ())
             with contextlib.suppress(OSError):
                 os.unlink(name)
     if durable:
-        for directory in (folder, *more, *made):
-            sync_folder(directory)
+        sync_folder(folder)
+        for each in syncing:
+            each.result()
     return True
 
 

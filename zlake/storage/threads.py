@@ -18,3 +18,9 @@ def writers() -> ThreadPoolExecutor:
 def readers() -> ThreadPoolExecutor:
     """Return the threads that read parts of files and fetch objects."""
     return ThreadPoolExecutor(limits.WRITES_IN_FLIGHT, thread_name_prefix="zlake-read")
+
+
+@cache
+def syncers() -> ThreadPoolExecutor:
+    """Return the threads that make folders durable; none of them waits for another thread."""
+    return ThreadPoolExecutor(limits.WRITES_IN_FLIGHT, thread_name_prefix="zlake-sync")
