@@ -18,6 +18,7 @@ from zlake.errors import (
     EmptyCommitError,
     FormatError,
     InvalidOperationError,
+    MergeConflictError,
     NothingToResetError,
     ReadOnlyModeError,
     RefExistsError,
@@ -445,6 +446,67 @@ def test_refresh_of_a_deleted_branch_drops_what_is_asked_to_be_dropped(path: Pat
     assert rows(writer) == [0, 1, 2]
     writer.checkout("main")
     assert writer.branch == "main"
+
+
+# ---------------------------------------------------------------- conflicts with other writers
+
+
+def conflicting(path: Path) -> zlake.Dataset:
+    """Open a session whose block changed row 1 as another one did, and appended; beside what it had staged before."""
+    writer = load(path)
+    writer.x.append(3)
+    other = load(path)
+    other.x[1] = 10
+    with pytest.raises(ConflictError, match=r"'x' sample \d+.*still buffered.*create=True.*discard=True"), writer:  # noqa: PT012
+        writer.x[1] = -1
+        writer.x.append(4)
+    assert rows(writer) == [0, -1, 2, 3, 4]
+    return writer
+
+
+@pytest.mark.parametrize(("side", "row"), [("ours", 10), ("theirs", -1)])
+def test_what_conflicts_with_others_goes_on_on_a_new_branch_and_is_merged(path: Path, side: str, row: int) -> None:
+    writer = conflicting(path)
+    for refused in (writer.commit, writer.refresh, lambda: writer.checkout("main"), lambda: writer.rebase("main")):
+        with pytest.raises(ConflictError):
+            refused()
+    writer.checkout("mine", create=True)
+    assert (writer.branch, rows(writer)) == ("mine", [0, -1, 2, 3, 4])
+    assert rows(load(path, "mine")) == [0, -1, 2, 3, 4]
+    assert rows(load(path)) == [0, 10, 2, 3]
+    writer.commit("my idea")
+    writer.checkout("main")
+    writer.merge("mine", conflict_resolution=side)
+    assert rows(load(path)) == [0, row, 2, 3, 4]
+    assert writer.verify()
+
+
+def test_what_conflicts_with_others_is_rebased_from_a_new_branch(path: Path) -> None:
+    writer = conflicting(path)
+    with writer:
+        writer.checkout("mine", create=True)
+        writer.x.append(5)
+    writer.commit("my idea")
+    load(path).commit("their idea")
+    with pytest.raises(MergeConflictError):
+        writer.rebase("main")
+    writer.rebase("main", conflict_resolution="theirs")
+    assert rows(load(path, "mine")) == [0, -1, 2, 3, 4, 5]
+    assert [commit["message"] for commit in writer.commits] == ["my idea", "their idea", "three rows"]
+
+
+def test_what_conflicts_with_others_is_dropped_by_reset_and_refresh(path: Path) -> None:
+    writer = conflicting(path)
+    with pytest.raises(StaleSessionError, match="nothing was dropped"):
+        writer.reset()
+    assert rows(writer) == [0, -1, 2, 3, 4]
+    writer.refresh(discard=True)
+    assert rows(writer) == [0, 10, 2, 3]
+    load(path).x[1] = 20
+    with pytest.raises(ConflictError), writer:
+        writer.x[1] = -1
+    writer.reset(force=True)
+    assert rows(writer) == rows(load(path)) == [0, 1, 2]
 
 
 # ---------------------------------------------------------------- reset

@@ -44,8 +44,8 @@ class Versioned(Structure):
             Branch, tag, commit id, or the beginning of one (four characters or more).
         create
             Make a branch of this name here and go on on it. What is staged and not flushed is committed first. If the
-            branch that is left was deleted or reset by others meanwhile, the new one takes on what this session knows
-            of it, and what is buffered.
+            branch that is left was deleted or reset by others meanwhile, or they changed the same things, the new one
+            takes on what this session knows of it, and what is buffered.
         reset
             Drop what is staged on the branch, if it is damaged and could not be opened otherwise.
 

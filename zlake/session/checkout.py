@@ -8,6 +8,7 @@ from typing import Any
 from zlake.errors import (
     BranchDeletedError,
     CheckoutError,
+    ConflictError,
     EmptyCommitError,
     FormatError,
     NothingToResetError,
@@ -32,7 +33,8 @@ def checkout(session: Session, address: Any, create: bool = False, reset: bool =
         Branch, tag, commit id or the beginning of one; with ``create`` the name of a branch to make.
     create
         Commit what is staged and buffered, make a branch there, and go on on it. If the branch that is left was
-        deleted or reset meanwhile, the new one starts from what this session knows of it, and nothing is lost.
+        deleted or reset meanwhile, or has changes that conflict with what is buffered, the new one starts from what
+        this session knows of it, and nothing is lost.
     reset
         If what is staged on the branch is damaged, drop it.
     """
@@ -79,7 +81,7 @@ def _create(session: Session, name: Any) -> None:
     if session.head.branch is not None:
         try:
             _commit_all(session, name)
-        except (BranchDeletedError, StaleSessionError):
+        except (BranchDeletedError, ConflictError, StaleSessionError):
             carried = guarded = True
     start = session.head
     make = partial(repository.create_branch, name, start, staged=carried, guarded=guarded)

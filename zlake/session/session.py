@@ -393,23 +393,20 @@ class Session:
         try:
             yield
         except ConflictError as error:
-            if self.depth or self._kept:
-                advice = (
-                    "what this session has not flushed is still buffered: read it, call refresh(discard=True) to drop "
-                    "it and see theirs, and make the changes again"
-                )
-            else:
-                advice = "nothing of this call was written: call refresh() to see theirs, and make the change again"
-            raise ConflictError(f"{error}; {advice}", error.conflicts) from error
+            again = "call refresh() to see theirs, and make the change again"
+            raise ConflictError(f"{error}; {self._advice(again)}", error.conflicts) from error
         except (BranchDeletedError, StaleSessionError) as error:
-            if self.depth or self._kept:
-                advice = (
-                    "what this session has not flushed is still buffered: checkout(name, create=True) takes it to a "
-                    "new branch, refresh(discard=True) drops it"
-                )
-            else:
-                advice = "nothing of this call was written: checkout(name, create=True) goes on on a new branch"
-            raise type(error)(f"{error}; {advice}") from error
+            again = "checkout(name, create=True) goes on on a new branch"
+            raise type(error)(f"{error}; {self._advice(again)}") from error
+
+    def _advice(self, again: str) -> str:
+        """Say what has become of the changes, and what to do: ``again`` where they were those of one call."""
+        if self.depth or self._kept:
+            return (
+                "what this session has not flushed is still buffered: checkout(name, create=True) takes it to a new "
+                "branch, which can be merged; refresh(discard=True) drops it"
+            )
+        return f"nothing of this call was written: {again}"
 
     # ------------------------------------------------------------ writes whose outcome is unknown
 
