@@ -18,6 +18,7 @@ from zlake.errors import (
     DatasetNotFoundError,
     EmptyCommitError,
     InvalidCredentialsError,
+    InvalidOperationError,
     InvalidPathException,
     InvalidRefNameError,
     MissingDependencyError,
@@ -204,6 +205,19 @@ def test_the_past_cannot_be_changed(folder: Path) -> None:
         reader.images.append(old.images[0].numpy())
     with refused(folder, ReadOnlyModeError, "open read-only"):
         reader.create_tensor("new")
+
+
+# ---------------------------------------------------------------- copies
+
+
+@pytest.mark.parametrize("verb", ["copy", "deepcopy", "push", "pull"])
+def test_copies_to_where_the_dataset_is_and_with_half_a_worker(folder: Path, verb: str, tmp_path: Path) -> None:
+    call = getattr(zlake.load(folder), verb)
+    with refused(tmp_path, InvalidPathException, str(folder), "the dataset itself", "another one"):
+        call(folder)
+    for workers in (-1, "2", 0.5, True):
+        with refused(tmp_path, InvalidOperationError, "num_workers", repr(workers), "0 or more"):
+            call(tmp_path / "new", num_workers=workers)
 
 
 # ---------------------------------------------------------------- credentials

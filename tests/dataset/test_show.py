@@ -160,12 +160,14 @@ def test_summary_reads_all_shapes_when_told_to(
 
 def test_log(capsys: pytest.CaptureFixture[str]) -> None:
     ds = zlake.empty("mem://show-log", overwrite=True)
+    ds.log()
+    assert capsys.readouterr().out == "no commits yet\n"
     ds.create_tensor("x")
-    first = ds.commit("the first\nof two lines", author="A <a@example.org>")
+    first = ds.commit("the first\nof \x1b[2Jtwo lines", author="A <a@example.org>")
     second = ds.commit("again", allow_empty=True, author="B")
     ds.log()
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith(("commit", "Author", "    "))] == [
         f"commit {second}", "Author: B", "    again",
-        f"commit {first}", "Author: A <a@example.org>", "    the first", "    of two lines",
+        f"commit {first}", "Author: A <a@example.org>", "    the first", "    of \\x1b[2Jtwo lines",
     ]  # fmt: skip

@@ -33,9 +33,9 @@ def test_two_tensors_are_given_one_name(ours: str, theirs: str, verb: str) -> No
     ds.rename_tensor(ours, "c")
     ds.commit()
     call = {"merge": lambda how: ds.merge("other", how), "rebase": lambda how: ds.rebase("other", how)}[verb]
-    with pytest.raises(MergeConflictError, match="'c': name") as error:
+    with pytest.raises(MergeConflictError, match="'c': two tensors of one name") as error:
         call(None)
-    assert [(each.tensor, each.kind) for each in error.value.conflicts] == [("c", "name")]
+    assert [(each.tensor, each.kind) for each in error.value.conflicts] == [("c", "two tensors of one name")]
     call("theirs")
     mine, other = (theirs, ours) if verb == "merge" else (ours, theirs)
     assert list(ds.tensors) == ["c"], f"{other} gave way"
@@ -65,7 +65,7 @@ def test_a_tensor_that_was_renamed_since_keeps_its_name_unless_told_otherwise() 
     ds.commit()
     with pytest.raises(MergeConflictError) as error:
         ds.cherry_pick(first)
-    assert [(each.tensor, each.kind) for each in error.value.conflicts] == [("z", "name")]
+    assert [(each.tensor, each.kind) for each in error.value.conflicts] == [("z", "named differently here and there")]
     assert ds.cherry_pick(first, "ours") is None
     assert list(ds.tensors) == ["z"]
     assert ds.cherry_pick(first, "theirs") is not None

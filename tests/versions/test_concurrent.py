@@ -252,10 +252,10 @@ def test_tensor_gone_there(pair: Any) -> None:
     theirs.removed.append(key)
     theirs.flush()
     ours.append(key, "x")
-    assert conflicts(ours) == [("x", None, "tensor deleted")]
+    assert conflicts(ours) == [("x", None, "tensor deleted there, changed here")]
     ours.drop()
     replaced(ours, key, name="y")
-    assert conflicts(ours) == [("x", None, "tensor deleted")]
+    assert conflicts(ours) == [("x", None, "tensor deleted there, changed here")]
     ours.drop()
     ours.removed.append(key)
     ours.flush()
@@ -267,7 +267,7 @@ def test_tensor_deleted_here_and_changed_there(pair: Any) -> None:
     theirs.append(key, "x")
     theirs.flush()
     ours.removed.append(key)
-    assert conflicts(ours) == [("x", None, "tensor deleted")]
+    assert conflicts(ours) == [("x", None, "tensor deleted here, changed there")]
 
 
 def test_schema_fields_merge_one_by_one(pair: Any) -> None:
@@ -305,10 +305,10 @@ def test_one_name_for_two_tensors(pair: Any) -> None:
     theirs.create("y")
     theirs.flush()
     ours.create("y")
-    assert conflicts(ours) == [("y", None, "name")]
+    assert conflicts(ours) == [("y", None, "two tensors of one name")]
     ours.drop()
     replaced(ours, key, name="y")
-    assert conflicts(ours) == [("y", None, "name")]
+    assert conflicts(ours) == [("y", None, "two tensors of one name")]
     ours.drop()
     other = ours.create("z")
     ours.append(other, "1")
@@ -332,7 +332,7 @@ def test_infos_merge_key_by_key(pair: Any) -> None:
     theirs.infos[key] = {"a": 5, "c": 2}
     theirs.flush()
     ours.infos[key] = {"a": 6}
-    assert conflicts(ours) == [("x", None, "info 'a'")]
+    assert conflicts(ours) == [("x", None, "info 'a' changed here and there")]
     ours.drop()
     ours.infos[key] = {"a": 1, "b": [1] * 3000}
     ours.flush()

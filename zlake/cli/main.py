@@ -81,9 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("b", nargs="?", help="the version to compare A with; by default the one that PATH names")
     diff.set_defaults(run=commands.diff)
 
-    verify = found.add_parser("verify", help="check every object that the dataset's branches and tags reach")
+    verify = found.add_parser("verify", help="check every document that the dataset's branches and tags reach")
     verify.add_argument("path", help=path)
-    verify.add_argument("--deep", action="store_true", help="check the checksums of all samples too")
+    verify.add_argument("--deep", action="store_true", help="read all samples too, and check them")
     verify.set_defaults(run=commands.verify)
 
     gc = found.add_parser(

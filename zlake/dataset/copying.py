@@ -206,12 +206,12 @@ def pull(
     """Fetch a branch from another clone; see `Dataset.pull`."""
     from zlake.dataset.dataset import Dataset
 
+    how = How(hard_links, num_workers, progressbar)
     if isinstance(src, Dataset):
         source = src._session.repository
     else:
         store, context = _place(src, creds, None)
         source = Repository.open(store, context)
-    how = How(hard_links, num_workers, progressbar)
     return exchange.pull(ds._session, source, branch, into, force=force, tags=tags, how=how)
 
 

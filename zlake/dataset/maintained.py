@@ -28,7 +28,14 @@ class Maintained(Structure):
         return listing.stored_bytes(self._columns())
 
     def verify(self, deep: bool = True, progressbar: bool = False) -> Any:
-        """Check every object that this dataset's refs reach, with ``deep`` every checksum of every sample.
+        """Check every object that this dataset's refs reach, and every checksum of every sample.
+
+        Parameters
+        ----------
+        deep
+            False leaves out the samples, which takes much less time: then it is not even noticed if they are gone.
+        progressbar
+            Show progress.
 
         Returns
         -------

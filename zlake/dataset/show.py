@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zlake.dataset import graph
 from zlake.errors import RowIndexError
 from zlake.session import commit, named, present
+from zlake.session.diff_text import plain
 from zlake.session.session import Session
 
 if TYPE_CHECKING:
@@ -103,8 +104,10 @@ def log(session: Session, as_graph: bool = False, everything: bool = False) -> N
         for line in graph.draw(named.graph(session, names, everything), names):
             sys.stdout.write(f"{line}\n")
         return
+    if commit.commit_id(session) is None:
+        sys.stdout.write("no commits yet\n")
     for brief in commit.history(session):
         when = datetime.datetime.fromtimestamp(brief.time, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        message = "\n".join(f"    {line}" for line in brief.message.splitlines())
+        message = "\n".join(f"    {plain(line)}" for line in brief.message.splitlines())
         merged = f"Merge:  {' '.join(brief.parents)}\n" if len(brief.parents) > 1 else ""
-        sys.stdout.write(f"commit {brief.id}\n{merged}Author: {brief.author}\nDate:   {when}\n\n{message}\n\n")
+        sys.stdout.write(f"commit {brief.id}\n{merged}Author: {plain(brief.author)}\nDate:   {when}\n\n{message}\n\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 from zlake import limits
@@ -54,7 +55,8 @@ def merge(
         return _nothing(f"{address!r} is part of this version already: there is nothing to merge")
     title = message or f"Merge {theirs.branch or theirs.ref.commit} into {branch or 'a new branch'}"
     first = session.head.ref.commit is None and session.head.ref.staged is not None
-    options = MergeOptions(title, job.author, job.resolution, delete_removed_tensors, force)
+    name = f"{address!r} into {branch!r}" if branch else repr(address)
+    options = MergeOptions(title, job.author, name, job.resolution, delete_removed_tensors, force)
     if first or theirs.ref.staged is not None:
         with job.telling():  # before anything is committed, so that a conflict changes nothing
             repository.try_merge(session.head, theirs.snapshot, options, job.readers)
@@ -65,7 +67,7 @@ def merge(
             committing.commit(session, f"Auto commit before merging {address}", job.author, False)
         except EmptyCommitError:  # others have just committed it
             session.refresh()
-        options = MergeOptions(title, job.author, job.resolution, delete_removed_tensors, True)
+        options = replace(options, force=True)
     found = job.run(lambda head: repository.merge(head, target, options, job.readers, guarded=guarded))
     return found or _nothing(f"{address!r} is part of this branch already: there is nothing to merge")
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tqdm.auto import tqdm
 
 from zlake import limits
+from zlake.errors import InvalidOperationError
 from zlake.format import paths
 from zlake.storage.store import ObjectInfo, Store
 from zlake.storage.transfer import Moved, transfer
@@ -31,6 +33,13 @@ class How:
     links: bool = True
     workers: int = 0
     progressbar: bool = False
+
+    def __post_init__(self) -> None:
+        workers: Any = self.workers
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+            raise InvalidOperationError(
+                f"num_workers is how many objects travel at once, 0 or more, not {workers!r:.100}"
+            )
 
 
 DEFAULT = How()

@@ -121,7 +121,7 @@ def claim(
 
 
 def check_apart(source: Store, dest: Store) -> None:
-    """Raise unless a dataset can be copied from one place to the other, as far as their addresses tell.
+    """Raise unless a dataset can be brought from one place to the other, as far as their addresses tell.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def check_apart(source: Store, dest: Store) -> None:
     """
     a, b = _place(source), _place(dest)
     if a == b:
-        raise InvalidPathException(f"{dest.url} is the dataset that is to be copied; choose another path for the copy")
+        raise InvalidPathException(f"{dest.url} is the dataset itself; give the path of another one")
     if b.startswith(a):
         raise InvalidPathException(f"{dest.url} lies inside the dataset at {source.url}; choose a path outside of it")
 

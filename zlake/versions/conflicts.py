@@ -146,9 +146,17 @@ def conflict_error(conflicts: Sequence[Conflict]) -> ConflictError:
 
 def listed(conflicts: Sequence[Conflict]) -> str:
     """Return the first conflicts in words."""
-    shown = "; ".join(
-        f"{each.tensor or 'dataset'!r}{'' if each.sample_id is None else f' sample {each.sample_id}'}: {each.kind}"
-        for each in conflicts[:_NAMED_IN_MESSAGE]
-    )
+    shown = "; ".join(map(_words, conflicts[:_NAMED_IN_MESSAGE]))
     more = f" and {len(conflicts) - _NAMED_IN_MESSAGE} more" if len(conflicts) > _NAMED_IN_MESSAGE else ""
     return shown + more
+
+
+def _words(conflict: Conflict) -> str:
+    what = repr(conflict.tensor) if conflict.tensor else "the dataset"
+    if conflict.sample_id is not None:
+        what += f" sample {conflict.sample_id}"
+        # of a merge the row on the branch that is open, else the one that the writer knows the sample at
+        row = conflict.ours_row if conflict.states else conflict.base_row
+        if row is not None:
+            what += f" (row {row})"
+    return f"{what}: {conflict.kind}"

@@ -42,6 +42,8 @@ class MergeOptions:
     ----------
     message, author
         Of the merge commit.
+    name
+        What the target is called, for messages.
     resolution
         Who decides about conflicts.
     delete_removed_tensors
@@ -53,6 +55,7 @@ class MergeOptions:
 
     message: str = ""
     author: str = ""
+    name: str = ""
     resolution: Resolution = None
     delete_removed_tensors: bool = False
     force: bool = False
@@ -165,7 +168,7 @@ def merged_changes(
     conflicts = Conflicts(options.resolution, "there", "here", (base, ours, target))
     new_key = context.new_id if options.force else None
     carried = carry(base, changes, ours, objects, reader, conflicts, target, new_key)
-    check(conflicts, f"cannot merge {target.id} into this branch")
+    check(conflicts, f"cannot merge {options.name or target.id}")
     return carried
 
 

@@ -183,7 +183,8 @@ class _Rebase:
 
     def _gone(self, key: str, base: TensorState) -> None:
         """Deal with changes of a tensor that is no longer there."""
-        conflict = Conflict(base.name, None, "tensor deleted", key)
+        kind = f"tensor deleted {self.conflicts.onto}, changed {self.conflicts.carried}"
+        conflict = Conflict(base.name, None, kind, key)
         if key not in self.tensors and key not in self.infos and self.rows[key].only_moves:
             del self.rows[key]
         elif not self.foreign:
@@ -242,7 +243,8 @@ class _Rebase:
             if onto is None:
                 continue  # gone on both sides
             if base is not None and self._rows_differ(base, onto):
-                conflict = Conflict(base.name, None, "tensor deleted", key)
+                kind = f"tensor deleted {self.conflicts.carried}, changed {self.conflicts.onto}"
+                conflict = Conflict(base.name, None, kind, key)
                 if not self.foreign:
                     self.conflicts.add(conflict)
                 elif not self.conflicts.decide(conflict):
@@ -270,11 +272,11 @@ class _Rebase:
                 self._one_name(key, state, other)
         for group in groups:
             if group in names:
-                self.conflicts.add(Conflict(group, None, "name", names[group]))
+                self.conflicts.add(Conflict(group, None, "a tensor and a group of one name", names[group]))
 
     def _one_name(self, key: str, state: TensorState, other: str) -> None:
         """Deal with a tensor whose name another one has already."""
-        conflict = Conflict(state.name, None, "name", key)
+        conflict = Conflict(state.name, None, "two tensors of one name", key)
         if self._join(key, other):
             return
         if not self.foreign:

@@ -43,7 +43,8 @@ def merge_schema(
             conflicts.add(Conflict(base.name, None, name, base.key))
             merged[name] = other
         else:
-            conflict = Conflict(base.name, None, name, base.key)
+            kind = "named differently here and there" if name == "name" else f"{name} changed here and there"
+            conflict = Conflict(base.name, None, kind, base.key)
             merged[name] = ours if conflicts.decide(conflict) else other
     return structs.replace(onto, **merged)
 
@@ -84,7 +85,8 @@ def merge_info(
         if ours in (before, now):
             continue
         name, tensor_key = ("", "") if tensor is None else (tensor.name, tensor.key)
-        if now != before and not conflicts.decide(Conflict(name, None, f"info {key!r}", tensor_key)):
+        kind = f"info {key!r} changed here and there"
+        if now != before and not conflicts.decide(Conflict(name, None, kind, tensor_key)):
             continue
         if ours is _MISSING:
             merged.pop(key, None)

@@ -195,10 +195,20 @@ def _names(store: Store, prefix: str) -> list[str]:
 
 
 def not_found(store: Store, name: str, kind: str) -> RefNotFoundError:
-    """Return the error for a name that stands for nothing, with near matches where the storage can list."""
-    known = [*branch_names(store), *tag_names(store)] if store.capabilities.listable else []
+    """Return the error for a name that stands for nothing, with near matches where the storage can list.
+
+    Of the names of one kind if ``kind`` is ``"branch"`` or ``"tag"``, else of both.
+    """
+    names = {"branch": branch_names(store), "tag": tag_names(store)} if store.capabilities.listable else {}
+    known = names.get(kind, [each for some in names.values() for each in some])
     near = difflib.get_close_matches(name, known, 3)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; there are {known[:20]}" if known else ""
+    others = [each for each in names if each != kind and name in names[each]]
+    if others:
+        hint = f"; it is the name of a {others[0]}"
+    elif near:
+        hint = f"; did you mean {' or '.join(map(repr, near))}?"
+    else:
+        hint = f"; there are {known[:20]}" if known else ""
     return RefNotFoundError(f"{store.url} has no {kind} {name!r:.300}{hint}")
 
 

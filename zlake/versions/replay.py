@@ -224,14 +224,19 @@ def _steps(objects: Objects, tip: Snapshot, onto: Snapshot) -> list[Step]:
 
 def step_of(objects: Objects, commit: Snapshot, verb: str) -> Step:
     """Return what a commit changed against its first parent, to be made again."""
-    return Step(first_parent(objects, commit), commit, commit.message, commit.author, f"{verb} commit {commit.id}")
+    return Step(first_parent(objects, commit), commit, commit.message, commit.author, _called(verb, commit))
 
 
 def reversed_step(objects: Objects, commit: Snapshot, author: str) -> Step:
     """Return what undoes a commit."""
     title = commit.message.partition("\n")[0]
     message = f'Revert "{title}"\n\nThis undoes commit {commit.id}.'
-    return Step(commit, first_parent(objects, commit), message, author, f"revert commit {commit.id}", exact=True)
+    return Step(commit, first_parent(objects, commit), message, author, _called("revert", commit), exact=True)
+
+
+def _called(verb: str, commit: Snapshot) -> str:
+    title = commit.message.partition("\n")[0]
+    return f"{verb} commit {commit.id}" + (f" ({title:.60})" if title else "")
 
 
 def first_parent(objects: Objects, commit: Snapshot) -> Snapshot:

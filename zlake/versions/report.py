@@ -89,7 +89,7 @@ class Report:
         return self.ok
 
     def __str__(self) -> str:
-        depth = "every byte" if self.deep else "documents, extents and ids"
+        depth = "every byte" if self.deep else "documents, extents and ids, no samples"
         head = f"{self.url}: {self.objects} objects checked ({depth})"
         if self.ok:
             return "\n".join([f"{head}, {len(self.versions)} versions, all whole", *self._notes()])
