@@ -56,6 +56,18 @@ def test_any_mixture(appends: list[int]) -> None:
     assert written <= rows * (1 + (rows + 1).bit_length() / 2)
 
 
+def test_what_updates_left_of_a_large_segment_is_not_copied() -> None:
+    large, single = entry(1_000_000, 2), entry(1, 2)
+    pieces = [(0, 0, 1_000_000)]
+    for i in range(1, 13):  # row 70,000 * i is given another sample
+        _, start, count = pieces.pop()
+        row = 70_000 * i
+        pieces += [(0, start, row - start), (i, 0, 1), (0, row + 1, start + count - row - 1)]
+    assert choose([large] + [single] * 12, ExtentMap.from_runs(pieces), 1, 2) == 0
+    pieces += [(i, 0, 1) for i in range(13, 16)]
+    assert choose([large] + [single] * 15, ExtentMap.from_runs(pieces), 1, 2) == 3
+
+
 def test_tiles_are_left_where_they_are() -> None:
     big = SegmentTensor(
         segment="a" * 26, layout="dense", rows=1, elements=1, inner=(1, 5, 5), shape=(10, 5), bytes=50_000

@@ -17,9 +17,9 @@ def worth_a_look(extents: int, new_bytes: int) -> bool:
 def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int, new_bytes: int) -> int:
     """Return how many of the last rows to copy in front of the new ones; 0 for none.
 
-    Extents fall into tiers by their rows, each tier four times the one below. Extents are merged only where the result
-    is of a higher tier than each of them, so a row is copied at most once a tier: n single-row appends leave O(log n)
-    extents and write O(n log n) bytes. Nothing is merged beyond the size of a shard, and nothing is copied for rows
+    Extents fall into tiers by the rows of their segments, each tier four times the one below. Extents are merged only
+    where the result is of a higher tier than each of them, so a row is copied at most once a tier: n single-row appends
+    leave O(log n) extents and write O(n log n) bytes. What updates have left of a large segment stays in its tier. Nothing is merged beyond the size of a shard, and nothing is copied for rows
     that fill an inner chunk by themselves: large appends cost what they weigh, each as much as the one before. A large
     sample that is stored in tiles stays so.
 
@@ -41,7 +41,7 @@ def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int,
             break
         rows += count[-i]
         size += entry.bytes * count[-i] // entry.rows
-        highest = max(highest, _tier(count[-i]))
+        highest = max(highest, _tier(entry.rows))
         if size > limits.SHARD_BYTES:
             break
         if i >= limits.COALESCE_FACTOR - 1 and _tier(rows) > highest:
