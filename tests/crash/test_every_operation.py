@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 import zlake
-from tests.crash.exchanges import COLLECTIONS, EXCHANGES
-from tests.crash.scenarios import CONTEXT, SCENARIOS, create, few_rows, load, state
+from tests.crash.scenarios import CONTEXT, create, few_rows, load, state
+from tests.crash.surroundings import CHANGES, SURROUNDINGS, cases
 from tests.crash.walk import AFTER_WRITES, Memory, Walk, fresh, modes, objects_of
 from zlake.context import random_id
 from zlake.errors import DatasetExistsError, PathNotEmptyException, StorageError, StorageUnavailableError
@@ -18,13 +18,12 @@ from zlake.session.opening import create_session, delete_all, is_dataset
 from zlake.storage.store import Store
 from zlake.testing import FaultStore, ProcessEnded, on
 
-ALL = {**SCENARIOS, **EXCHANGES, **COLLECTIONS}
 
-
-@pytest.mark.parametrize("name", ALL)
-def test_every_operation(name: str) -> None:
-    walk = Walk(ALL[name], Memory())
-    print(f"{walk.all()} faults at {len(walk.steps)} operations")
+@pytest.mark.parametrize(("name", "surroundings"), cases(CHANGES))
+def test_every_operation(name: str, surroundings: str) -> None:
+    with SURROUNDINGS[surroundings].around(CHANGES[name]) as scenario:
+        walk = Walk(scenario, Memory())
+        print(f"{walk.all()} faults at {len(walk.steps)} operations")
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -15,9 +15,9 @@ from servers.proxy import Proxy
 from servers.s3 import S3Server
 
 import zlake
-from tests.crash.exchanges import COLLECTIONS, EXCHANGES
-from tests.crash.scenarios import SCENARIOS, create, everything, few_rows, load
+from tests.crash.scenarios import create, everything, few_rows, load
 from tests.crash.service import Service, answer_lost, gone_after, gone_before, told_lost
+from tests.crash.surroundings import CHANGES, SURROUNDINGS, cases
 from tests.crash.walk import Walk, fresh
 from zlake.context import Context
 from zlake.errors import CommitStateUnknownError, DatasetExistsError, StorageError
@@ -29,7 +29,7 @@ from zlake.versions import safety
 from zlake.versions.bring import How
 from zlake.versions.clone import clone
 
-CHANGES = [
+SOME = [
     "create_tensor",
     "append",
     "coalesce",
@@ -82,10 +82,11 @@ def service(proxy: Proxy, s3_bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Se
     return service
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_every_conditional_write(service: Service, name: str) -> None:
-    walk = Walk({**SCENARIOS, **EXCHANGES, **COLLECTIONS}[name], service)
-    print(f"{walk.all()} faults at {len(walk.steps)} conditional writes")
+@pytest.mark.parametrize(("name", "surroundings"), cases(SOME))
+def test_every_conditional_write(service: Service, name: str, surroundings: str) -> None:
+    with SURROUNDINGS[surroundings].around(CHANGES[name]) as scenario:
+        walk = Walk(scenario, service)
+        print(f"{walk.all()} faults at {len(walk.steps)} conditional writes")
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import zlake
+from tests.scale import SCALE, times
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["zlake", __name__])
@@ -142,17 +143,10 @@ def run(path: Path, kills: int, seed: int) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(times(4)))
 def test_acknowledged_writes_survive_sigkill(tmp_path: Path, seed: int) -> None:
     """Each kill hits a writer that is writing: 224 of them in all."""
     run(tmp_path / "ds", 56, seed)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("seed", range(100, 110))
-def test_acknowledged_writes_survive_sigkill_for_long(tmp_path: Path, seed: int) -> None:
-    run(tmp_path / "ds", 100, seed)
 
 
 # ---------------------------------------------------------------- creating, and large writes
@@ -171,11 +165,11 @@ def create_for_ever(path: str, said: object) -> None:
         said.send(("committed", ds.commit("filled")))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600 * SCALE)
 def test_creation_survives_sigkill(tmp_path: Path) -> None:
     """Another 40 kills: of writers that create, and write segments of many objects."""
     rng = random.Random(7)
-    for kill in range(40):
+    for kill in range(times(40)):
         history: list[tuple[str, object]] = []
         kill_once(create_for_ever, tmp_path / str(kill), history, rng)
         said = [kind for kind, _ in history]
@@ -216,9 +210,10 @@ def append_for_ever(path: str, said: object) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_of_several_writers_some_are_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(3, 3 + SCALE))
+def test_of_several_writers_some_are_killed(tmp_path: Path, seed: int) -> None:
     """Another 36 kills, of one of two writers, while the other one goes on."""
-    rng = random.Random(3)
+    rng = random.Random(seed)
     ds = zlake.empty(tmp_path / "ds")
     ds.create_tensor("number", dtype="int64")
     histories: list[list[tuple[str, object]]] = [[] for _ in range(2)]

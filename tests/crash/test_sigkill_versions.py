@@ -17,6 +17,7 @@ import pytest
 
 import zlake
 from tests.crash.test_sigkill import CONTEXT, append_for_ever, last_words
+from tests.scale import times
 from zlake.session.opening import open_session
 from zlake.storage import open_store
 from zlake.testing import FaultStore
@@ -169,7 +170,7 @@ def age(path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(times(2)))
 def test_versions_survive_sigkill(tmp_path: Path, seed: int) -> None:
     """Another 60 kills for each seed, of three processes at a time."""
     rng = random.Random(seed)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import zlake
+from tests.scale import times
 from zlake.errors import (
     MergeConflictError,
     MergeError,
@@ -430,7 +431,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=times(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps, steps, steps, st.sampled_from(["ours", "theirs"]))
 def test_three_ways_against_a_model(first: Any, ours: Any, theirs: Any, side: str) -> None:
     ds = new(range(6))

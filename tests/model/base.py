@@ -40,6 +40,14 @@ SAMPLES: dict[str, Callable[[int], Any]] = {
 }
 TWIN = 1 << 40
 """What both writers add to a value when they are to make the same of it."""
+TIGHT = {
+    "RECENT_COMMITS": 2,
+    "HISTORY_PAGE_COMMITS": 5,
+    "INLINE_EXTENTS": 2,
+    "PAGE_EXTENTS": 4,
+    "INLINE_INFO_BYTES": 2,
+}
+"""Limits of zlake, set so that what takes thousands of rows or commits happens in short histories too."""
 VERIFY_EVERY = 10
 """Steps between two verifications of everything that refs reach; what is new is looked at after each step."""
 
@@ -57,7 +65,7 @@ class Machine(RuleBasedStateMachine):
 
     ds: list[zlake.Dataset]
     tight: ClassVar[dict[str, int]] = {}
-    """Limits of zlake to set otherwise: what takes thousands of rows or commits happens in short histories too."""
+    """Limits of zlake to set otherwise."""
 
     def start(self) -> None:
         self.patch = pytest.MonkeyPatch()

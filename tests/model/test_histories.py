@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.model.base import TIGHT
 from tests.model.copies import CopyRules
 from tests.model.merging import MergeRules
 from tests.scale import SCALE, times
@@ -24,15 +25,6 @@ def histories(count: int) -> settings:
         phases=[Phase.generate] if SCALE == 1 else list(Phase),
         suppress_health_check=list(HealthCheck),
     )
-
-
-TIGHT = {
-    "RECENT_COMMITS": 2,
-    "HISTORY_PAGE_COMMITS": 5,
-    "INLINE_EXTENTS": 2,
-    "PAGE_EXTENTS": 4,
-    "INLINE_INFO_BYTES": 2,
-}
 
 
 class Merges(MergeRules):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.scale import times
 from tests.versions.tap import Tap
 from zlake.context import Context, random_id
 from zlake.errors import DatasetCorruptError, RefNotFoundError
@@ -121,7 +122,7 @@ def test_a_merged_branch_has_its_tip_as_base(commit: Commit, tap: Tap) -> None:
     assert merge_base(Objects(tap), chain(commit, merged, 2)[-1], more) == theirs.id
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(times(40)))
 def test_random_graphs_against_sets(commit: Commit, tap: Tap, seed: int) -> None:
     rng = random.Random(seed)
     made = [commit()]
