@@ -133,6 +133,12 @@ def small(path: Path) -> None:
         ds.commit("four rows", author="Ada <ada@example.org>")
 
 
+def tagged(path: Path) -> None:
+    """Write the small one, with a tag."""
+    small(path)
+    zlake.load(path, context=fixed_context(start=100)).tag("v1")
+
+
 def paged(path: Path) -> None:
     """Write what the other damaged examples start from: a shard, offsets, and every kind of page."""
     ds = zlake.empty(path, context=fixed_context())
@@ -284,6 +290,7 @@ CODEC = edit(r'"inner":\[4,3\]', '"inner":[4,3],"codec":"fsst"')
 ANOTHER_ID = edit(r'"id":"a{25}.","kind"', f'"id":"{"b" * 26}","kind"')
 LEAVING = edit(r'"segment":"a{25}.","layout"', '"segment":"../../../../../../secret","layout"')
 HUGE = edit(r'"shape":\[3\]', '"shape":[1099511627776,1099511627776]')
+ANOTHER_MESSAGE = edit('"message":"four rows"', '"message":"five rows"')
 ANOTHER_COMMIT = edit(r'"commit":"a{25}."', f'"commit":"{"b" * 26}"')
 ANOTHER_PAGE = edit(r'"id":"a{25}.","chunk"', f'"id":"{"b" * 26}","chunk"')
 ANOTHER_CHUNK = edit(r'"chunk":"[0-9a-f]{8}"', '"chunk":"00000000"')
@@ -292,6 +299,7 @@ METADATA, VALUES, SHARD = "segments/*/zarr.json", "segments/*/*/values-data/c*",
 TEXT, OFFSETS, IDS = "segments/*/*/values-data/c.0", "segments/*/*/values-offsets/c*", "segments/*/*/ids/c*"
 EXTENT_PAGE, ID_PAGE, HISTORY, INFO = "extent-page/1", "id-page/1", "history/1", "info/1"
 CHUNK = "/c.0.0"
+TAG = "refs/tags/v1.json"
 CORRUPT, UNSUPPORTED, UNFIT = "CorruptObjectError", "UnsupportedFormatError", "DatasetCorruptError"
 NOT_FOUND, NO_DATASET = "ObjectNotFoundError", "DatasetNotFoundError"
 DAMAGES = (
@@ -304,6 +312,8 @@ DAMAGES = (
     Damage("ref-empty", "a branch of no bytes", CORRUPT, REF, empty),
     Damage("ref-missing", "a branch that is gone, though there are commits", UNFIT, REF, gone),
     Damage("ref-commit", "a branch that names a commit which is not there", UNFIT, REF, ANOTHER_COMMIT),
+    Damage("tag-bit", "a flipped bit in a tag", None, TAG, flip, tagged),
+    Damage("tag-other", "a tag that carries another document than its commit has", None, TAG, ANOTHER_MESSAGE, tagged),
     Damage("commit-bit", "a flipped bit in a commit", CORRUPT, COMMIT, flip),
     Damage("commit-missing", "a commit that is gone", UNFIT, COMMIT, gone),
     Damage("commit-id", "the document of another commit under a commit's key", CORRUPT, COMMIT, ANOTHER_ID),

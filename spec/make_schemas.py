@@ -115,6 +115,7 @@ def tighten(definitions: dict[str, Schema]) -> None:
         "GcMark": _mark,
         "ReceiptTensor": _receipt_tensor,
         "Snapshot": _snapshot,
+        "Tag": _tag,
     }
     for title, definition in definitions.items():
         if title in rules:
@@ -174,6 +175,13 @@ def _snapshot(definition: Schema, fields: Schema) -> None:
     definition["if"] = {"properties": {"kind": {"const": "commit"}}}
     definition["then"] = {"properties": {"generation": {"minimum": 1}}, "required": ["generation"]}
     definition["else"] = {"properties": {"parents": {"maxItems": 1}}}
+
+
+def _tag(definition: Schema, fields: Schema) -> None:
+    definition["if"] = {"properties": {"deleted": {"const": True}}, "required": ["deleted"]}
+    definition["then"] = {"properties": {"snapshot": {"type": "null"}}}
+    carried = {"type": "object", "properties": {"kind": {"const": "commit"}}}
+    definition["else"] = {"properties": {"snapshot": carried}, "required": ["snapshot"]}
 
 
 def others(name: str) -> Schema:

@@ -26,6 +26,8 @@ COALESCE_FACTOR: Final = 4
 # What a document may hold.
 DOCUMENT_BYTES: Final = 1 * MIB
 """A document that is larger is neither written nor parsed."""
+TAG_BYTES: Final = DOCUMENT_BYTES + 1 * KIB
+"""As large as a tag may be: it carries the document of a commit, which may be as large as any."""
 INLINE_EXTENTS: Final = 1024
 """Extents of one tensor that stay inside the commit document; more go to pages."""
 PAGE_EXTENTS: Final = 16_384

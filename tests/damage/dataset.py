@@ -27,6 +27,7 @@ ID = "[a-z2-7]{26}"
 DOCUMENTS = {
     "root": r"zarr\.json",
     "branch": r"refs/branches/.*\.json",
+    "tag": r"refs/tags/.*\.json",
     "snapshot": rf"commits/{ID}/zarr\.json",
     "page": rf"pages/{ID}/zarr\.json",
     "segment": rf"segments/{ID}/zarr\.json",
@@ -86,6 +87,7 @@ def build(folder: Path) -> None:
             ds.label.extend([0, 5, "class number 7"])
         ds.info["about"] = "x" * 100
         ds.commit("first")
+        ds.tag("v1")
         ds.sharded[:24:2] = np.zeros((12, 4, 4), np.uint8)
         for i in range(2):
             ds.commit(f"commit {i}", allow_empty=True)
@@ -107,9 +109,9 @@ def read(path: str | Path, context: Context, tensors: tuple[str, ...] | None = N
         return {name: rows(ds[name]) for name in tensors}
     found: dict[str, Any] = {"log": ds.commits, "info": dict(ds.info), "groups": sorted(ds._session.groups)}
     found["schema"] = {name: (tensor.meta, dict(tensor.info)) for name, tensor in ds.tensors.items()}
-    for commit in ds.commits:
-        old = zlake.load(f"{path}@{commit['commit']}", context=context)
-        found[commit["commit"]] = {name: (len(tensor), tensor.ids().tolist()) for name, tensor in old.tensors.items()}
+    for address in (*(commit["commit"] for commit in ds.commits), "v1"):
+        old = zlake.load(f"{path}@{address}", context=context)
+        found[address] = {name: (len(tensor), tensor.ids().tolist()) for name, tensor in old.tensors.items()}
     found["rows"] = {name: rows(tensor) for name, tensor in ds.tensors.items()}
     return found
 
@@ -118,7 +120,8 @@ def load_document(folder: Path, key: str) -> None:
     """Read one document the way the dataset does."""
     folder_name, _, name = key.partition("/")
     if folder_name != "pages":
-        zlake.load(folder, ref=name.partition("/")[0] if folder_name == "commits" else None)
+        refs = {"commits": name.partition("/")[0], "refs": name.partition("/")[2].removesuffix(".json")}
+        zlake.load(folder, ref=refs.get(folder_name))
         return
     page = name.partition("/")[0]
     objects = Objects(open_store(str(folder)))

@@ -39,7 +39,7 @@ def test_the_dataset_has_every_kind_of_object(original: Original) -> None:
     assert documents == {b"extent-page/1", b"id-page/1", b"history/1", b"info/1"}
 
 
-@pytest.mark.parametrize("kind", ["root", "branch", "snapshot", "page", "page chunk"])
+@pytest.mark.parametrize("kind", ["root", "branch", "tag", "snapshot", "page", "page chunk"])
 def test_every_byte_of_every_document(original: Original, kind: str) -> None:
     """A checksum covers each of them; every now and then everything is read, which may not need the document."""
     newest = zlake.load(original.folder)._session.head.snapshot.id

@@ -37,6 +37,7 @@ def tensor(original: Original, name: str) -> int:
         ("root", put("features", value=["sparse"]), "'sparse'.*upgrade zlake"),
         ("root", put("document", value="root/2"), "version 2.*upgrade zlake"),
         ("branch", put("document", value="branch/2"), "version 2.*upgrade zlake"),
+        ("tag", put("document", value="tag/2"), "version 2.*upgrade zlake"),
         ("tip", put("document", value="snapshot/2"), "version 2.*upgrade zlake"),
         ("tip", put("tensors", 0, "extents", "segments", 0, "codec", value="fsst"), "'fsst'.*upgrade zlake"),
         ("history", put("document", value="history/7"), "version 7.*upgrade zlake"),
@@ -62,13 +63,13 @@ def test_a_newer_version_is_told_from_damage(original: Original, kind: str, chan
 def key_of(original: Original, kind: str) -> str:
     if kind == "tip":
         return tip(original)
-    if kind in ("root", "branch"):
+    if kind in ("root", "branch", "tag"):
         return original.keys(kind)[0]
     return next(key for key in original.keys("page") if f'"document":"{kind}/1"'.encode() in original.objects[key])
 
 
 def test_members_that_this_version_does_not_know_are_refused_not_dropped(original: Original) -> None:
-    for kind in ("root", "branch", "tip", "history", "info", "extent-page", "id-page"):
+    for kind in ("root", "branch", "tag", "tip", "history", "info", "extent-page", "id-page"):
         key = key_of(original, kind)
         with (
             original.changed(key, forge(original.objects[key], put("surprise", value=1))) as folder,

@@ -60,7 +60,7 @@ def test_gone(original: Original, kind: str) -> None:
         original.outcome(key, None, CONTEXTS[number % 2]) for number, key in enumerate(original.keys(kind))
     )
     assert set(outcomes) <= {*MISSING, "same"}
-    if kind in ("root", "branch", "snapshot", "values-data"):
+    if kind in ("root", "branch", "tag", "snapshot", "values-data"):
         assert "same" not in outcomes
 
 
@@ -71,7 +71,7 @@ def test_replaced_by_something_foreign(original: Original, kind: str) -> None:
         for name, value in FOREIGN.items():
             outcome = original.outcome(key, value, CONTEXTS[0])
             assert outcome in {*DAMAGED, "same"}, (key, name)
-            if kind in ("root", "branch", "snapshot"):
+            if kind in ("root", "branch", "tag", "snapshot"):
                 assert outcome != "same", (key, name)
 
 
@@ -84,7 +84,7 @@ def test_documents_exchanged(original: Original, kind: str) -> None:
             if original.objects[other] != original.objects[key]:
                 outcome = original.outcome(key, original.objects[other], CONTEXTS[0])
                 assert outcome in {*DAMAGED, "same"}
-                if kind in ("root", "branch", "snapshot"):
+                if kind in ("root", "branch", "tag", "snapshot"):
                     assert outcome != "same"
 
 

@@ -166,7 +166,12 @@ refs = st.builds(
     write_id=ids,
     previous=st.lists(ids, max_size=3).map(tuple),
 )
-tags = st.builds(d.Tag, name=names, commit=ids, write_id=ids, deleted=st.booleans())
+tags = st.builds(d.Tag, name=names, commit=ids, write_id=ids, deleted=st.just(True)) | st.builds(
+    lambda name, commit, write_id: d.Tag(name, commit.id, write_id, snapshot=commit),
+    names,
+    snapshots().filter(lambda snapshot: snapshot.kind == "commit"),
+    ids,
+)
 history_pages = st.builds(
     d.HistoryPage,
     id=ids,

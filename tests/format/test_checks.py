@@ -47,6 +47,17 @@ BROKEN: dict[str, tuple[d.Document, str]] = {
     "empty mark": (d.GcMark(ID), "1 to 20000 ids, not 0"),
     "mark with an id twice": (d.GcMark(ID, pages=(ID, ID)), "pages: .* appears twice"),
     "mark of too many": (d.GcMark(ID, pages=(ID,) * 20_001), "1 to 20000 ids, not 20001"),
+    "tag without its commit": (d.Tag("v1", SNAPSHOT.id, ID), "snapshot: it is missing"),
+    "tombstone with a commit": (d.Tag("v1", SNAPSHOT.id, ID, True, SNAPSHOT), "snapshot: a tombstone carries none"),
+    "tag with another commit": (d.Tag("v1", to_id(b"y" * 16), ID, snapshot=SNAPSHOT), f"{SNAPSHOT.id}, not commit pf4x"),
+    "tag with a staged snapshot": (
+        d.Tag("v1", ID, ID, snapshot=d.Snapshot(ID, "staged", ID, (), 0.0)),
+        "it is the staged snapshot",
+    ),
+    "tag with a broken commit": (
+        d.Tag("v1", SNAPSHOT.id, ID, snapshot=with_tensor(length=150)),
+        r"snapshot\.tensors\[0\]\.length: it says 150",
+    ),
     "lease for ever": (d.Lease(ID, 0, None, limits.MAX_LEASE_SECONDS + 1), "<= 2592000"),
     "lease for no time": (d.Lease(ID, 0, None, 0), ">= 1"),
     "rows do not add up": (with_tensor(length=150), "length: it says 150 rows, but the extents hold 151"),

@@ -154,6 +154,17 @@ def test_oversize_is_refused_before_parsing() -> None:
         encode(replace(SNAPSHOT, info=d.Info(value={"text": "a" * limits.DOCUMENT_BYTES})))
 
 
+def test_a_tag_carries_every_commit_that_can_be_written() -> None:
+    room = limits.DOCUMENT_BYTES - len(encode(replace(SNAPSHOT, info=d.Info(value={"text": ""}))))
+    largest = replace(SNAPSHOT, info=d.Info(value={"text": "a" * room}))
+    assert len(encode(largest)) == limits.DOCUMENT_BYTES
+    tag = d.Tag("v" * 240, largest.id, KEY, snapshot=largest)
+    assert decode(d.Tag, encode(tag), where="it") == tag
+    data = b'{"crc32c":"00000000","zlake":"' + b"a" * limits.TAG_BYTES + b'"}'
+    with pytest.raises(CorruptObjectError, match="at most 1049600"):
+        decode(d.Tag, data, where="it")
+
+
 def test_an_info_object_may_be_larger() -> None:
     names = {"class_names": [f"class number {i}" for i in range(100_000)]}
     assert decode(d.InfoObject, encode(d.InfoObject(KEY, names)), where="it").value == names

@@ -14,10 +14,12 @@ from zlake.format import documents as d
 from .strategies import example_snapshot, to_id
 
 ID = to_id(b"i" * 16)
+COMMIT = d.Snapshot(ID, "commit", ID, (), 1.75e9, message="nothing yet", generation=1)
 EXAMPLES: list[d.Document] = [
     d.Root(format_version=1, dataset_id=ID, created=1.75e9),
     d.Ref(commit=ID, staged=to_id(b"s" * 16), sequence=12, write_id=ID),
-    d.Tag(name="v1", commit=ID, write_id=ID),
+    d.Tag(name="v1", commit=COMMIT.id, write_id=ID, snapshot=COMMIT),
+    d.Tag(name="v0", commit=ID, write_id=ID, deleted=True),
     example_snapshot(),
     d.HistoryPage(ID, commits=(d.CommitBrief(ID, (), "Ada", 1.7e9, "first"),), previous=None),
     d.InfoObject(ID, {"class_names": ["cat", "dog"], "n": 2}),

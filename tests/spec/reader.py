@@ -88,7 +88,8 @@ class Dataset:
         tag, _ = document(self.read(f"refs/tags/{address}.json"), BARE, "tag/1")
         assert tag["name"] == address
         assert not tag.get("deleted", False)
-        return self.load(tag["commit"], "commit")
+        assert tag["snapshot"] == self.load(tag["commit"], "commit")
+        return tag["snapshot"]
 
     def load(self, snapshot_id: str, kind: str) -> dict[str, Any]:
         snapshot, _ = document(self.read(f"commits/{snapshot_id}/zarr.json"), GROUP, "snapshot/1")

@@ -109,7 +109,7 @@ def test_what_is_reachable_again_is_not_deleted(lake: Lake) -> None:
     commit = lake.commit(5)
     lake.time.advance(GRACE)
     lake.collect()
-    tags.create(lake.store, lake.context, "kept", commit)
+    tags.create(Objects(lake.store), lake.context, "kept", commit)
     lake.time.advance(GRACE)
     assert lake.collect().deleted.snapshots == 1  # the staged state that the commit took in
     assert not lake.has(staged)
@@ -177,7 +177,7 @@ def test_deleted_tags(lake: Lake) -> None:
     side.head = lake.repository.head("side")
     side.append(lake.key, [9])
     commit = side.commit("on the side")
-    tags.create(lake.store, lake.context, "v1", commit)
+    tags.create(Objects(lake.store), lake.context, "v1", commit)
     branching.delete(objects, lake.context, "side")
     lake.time.advance(3 * GRACE)
     lake.twice()

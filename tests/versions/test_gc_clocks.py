@@ -321,7 +321,7 @@ class Run:
 
     def make_tag(self) -> None:
         commit, context = self.rng.choice(self.commits), self.context()
-        self.guarded(lambda store: tags.create(store, context, f"t{next(_names)}", commit))
+        self.guarded(lambda store: tags.create(Objects(store), context, f"t{next(_names)}", commit))
 
     def delete_tag(self) -> None:
         names = list(tags.tags(self.store))

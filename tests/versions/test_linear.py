@@ -221,7 +221,7 @@ def test_unknown_addresses_suggest_near_ones(writer: Writer) -> None:
         repository.resolve("mian")
     with pytest.raises(RefNotFoundError, match="no commit"):
         repository.resolve("a" * 26)
-    tag = Tag(name="v1", commit=commit, write_id=writer.repository.context.new_id())
+    tag = Tag("v1", commit, repository.context.new_id(), snapshot=repository.snapshot(commit))
     repository.store.create(paths.tag_key("v1"), encode(tag))
     assert repository.resolve("v1").snapshot.id == commit
     deleted = Tag(name="v2", commit=commit, write_id=tag.write_id, deleted=True)

@@ -17,6 +17,7 @@ from zlake.segments.block import Block
 from zlake.segments.write import write_segment
 from zlake.storage.store import Store
 from zlake.versions.changes import Changes, RowChanges
+from zlake.versions.refs import parse_tag
 from zlake.versions.repository import Repository
 from zlake.versions.verify import verify_repository
 
@@ -72,8 +73,7 @@ def repository(store: Store, context: Context) -> Repository:
             head = repository.flush(head, Changes(rows=rows))
         if start == 10:
             head = repository.commit(head, message="first")
-            tag = Tag(name="v1", commit=str(head.commit_id), write_id=context.new_id())
-            store.create(paths.tag_key("v1"), encode(tag))
+            repository.create_tag("v1", str(head.commit_id))
     return repository
 
 
@@ -187,7 +187,7 @@ def test_entries_that_differ_between_versions(repository: Repository, context: C
     table = replace(first.extents, segments=(replace(entry, bytes=entry.bytes + 1), *first.extents.segments[1:]))
     other = replace(snapshot, id=context.new_id(), tensors=(replace(first, extents=table), *rest))
     repository.store.create(paths.snapshot_key(other.id), encode(other))
-    tag = Tag(name="odd", commit=other.id, write_id=context.new_id())
+    tag = Tag(name="odd", commit=other.id, write_id=context.new_id(), snapshot=other)
     repository.store.create(paths.tag_key("odd"), encode(tag))
     for deep in (False, True):
         report = verify_repository(repository, deep=deep)
@@ -195,6 +195,24 @@ def test_entries_that_differ_between_versions(repository: Repository, context: C
         assert damage.reason == f"tensor {first.name!r}: another version says otherwise of segment {entry.segment}"
         assert [version.damaged_tensors for version in report.versions if not version.intact] == [(first.name,)]
         assert "all others read" in str(report)
+
+
+def test_a_tag_that_carries_something_else_than_its_commit(repository: Repository) -> None:
+    commit = repository.resolve("v1").snapshot
+    key = paths.tag_key("v1")
+    tag = parse_tag(repository.store, "v1", repository.store.read(key) or b"")
+    assert tag.snapshot == commit
+    put(repository.store, key, encode(replace(tag, snapshot=replace(commit, message="another"))))
+    report = verify_repository(repository)
+    (damage,) = report.damages
+    assert (damage.key, damage.reason) == (
+        key,
+        f"carries something else than {paths.snapshot_key(commit.id)}, which is what counts",
+    )
+    assert all(version.intact for version in report.versions)
+    repository.delete_tag("v1")
+    repository.create_tag("v2", commit.id)
+    assert verify_repository(repository).ok
 
 
 @pytest.mark.parametrize("checks", [True, False])

@@ -63,6 +63,23 @@ def check_snapshot(snapshot: d.Snapshot) -> None:
     _check_briefs(snapshot.recent, "recent")
 
 
+def check_tag(tag: d.Tag) -> None:
+    """Check that a tag carries the commit that it names, and a tombstone none."""
+    snapshot = tag.snapshot
+    if snapshot is None:
+        if not tag.deleted:
+            raise BreachError("snapshot: it is missing; every tag but a tombstone carries its commit")
+        return
+    if tag.deleted:
+        raise BreachError("snapshot: a tombstone carries none")
+    if (snapshot.id, snapshot.kind) != (tag.commit, "commit"):
+        raise BreachError(f"snapshot: it is the {snapshot.kind} snapshot {snapshot.id}, not commit {tag.commit}")
+    try:
+        check_snapshot(snapshot)
+    except BreachError as error:
+        raise BreachError(f"snapshot.{error}") from None
+
+
 def check_history(page: d.HistoryPage) -> None:
     """Check a page of history."""
     _check_briefs(page.commits, "commits")
@@ -268,6 +285,7 @@ def _distinct(values: Sequence[str], where: str) -> None:
 
 _CHECKS: dict[type, Any] = {
     d.Root: check_root,
+    d.Tag: check_tag,
     d.Snapshot: check_snapshot,
     d.HistoryPage: check_history,
     d.GcMark: check_mark,

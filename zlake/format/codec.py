@@ -46,6 +46,12 @@ _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
     **{kind: msgspec.json.Decoder(_Bare[kind]) for kind in _BARE},  # type: ignore[valid-type]
     **{kind: msgspec.json.Decoder(_Group[kind]) for kind in _GROUPS},  # type: ignore[valid-type]
 }
+_MOST_BYTES: Final[dict[type, int]] = {
+    d.Tag: limits.TAG_BYTES,
+    d.InfoObject: limits.INFO_BYTES,
+    d.IngestPlan: limits.RECEIPT_BYTES,
+    d.Receipt: limits.RECEIPT_BYTES,
+}
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -132,9 +138,7 @@ def _prefix(kind: type[Struct]) -> bytes:
 
 
 def _most_bytes(kind: type[Struct]) -> int:
-    if kind in (d.IngestPlan, d.Receipt):
-        return limits.RECEIPT_BYTES
-    return limits.INFO_BYTES if kind is d.InfoObject else limits.DOCUMENT_BYTES
+    return _MOST_BYTES.get(kind, limits.DOCUMENT_BYTES)
 
 
 def _other_attributes(document: d.Document) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Ref(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, t
     """The branch's name, which its key has as well: objects that were exchanged are told apart."""
 
 
-class Tag(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="tag/1"):
+class Tag(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="document", tag="tag/1"):
     """A tag, ``refs/tags/<name>.json``: created once; a tombstone when deleted."""
 
     name: Name
@@ -92,6 +92,8 @@ class Tag(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document",
     commit: Id
     write_id: Id
     deleted: bool = False
+    snapshot: Snapshot | None = None
+    """The commit's own document once more, so that who reads the tag has the version; None in a tombstone."""
 
 
 class SegmentTensor(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from zlake.format.names import is_id
 from zlake.versions import refs
 from zlake.versions.head import Head
 from zlake.versions.objects import Objects
-from zlake.versions.read_head import MAIN, commit_of, detached, read_head
+from zlake.versions.read_head import MAIN, detached, read_head
 
 _BEGINNING: Final = re.compile(r"[a-z2-7]{4,25}")
 _MOST_LISTED: Final = 64
@@ -23,8 +23,9 @@ _MOST_LISTED: Final = 64
 def resolve(objects: Objects, address: str | None) -> Head:
     """Return the version that an address names: a branch (``main`` for None), a tag, a commit id or its beginning.
 
-    A branch costs two reads, a commit id one, a tag two if it was met before, else three. A name that is no branch and
-    no tag is looked for among the beginnings of commit ids, of four characters or more, where the storage can list.
+    A branch costs two reads, and so does a tag, which carries its commit; a commit id costs one. A name that is no
+    branch and no tag is looked for among the beginnings of commit ids, of four characters or more, where the storage
+    can list.
 
     Raises
     ------
@@ -43,18 +44,14 @@ def resolve(objects: Objects, address: str | None) -> Head:
     if is_id(address):
         return detached(find_commit(objects, address))
     key = paths.branch_key(address)  # which looks whether anything can have this name
-    if objects.recall("tag", address):  # then there is no branch of this name, unless the tag was deleted
-        known = refs.find_tag(store, address)
-        if known is not None and not known.deleted:
-            return detached(commit_of(objects, known.commit, f"tag {address!r}"))
     found = store.read_versioned(key)
     branch = None if found.value is None else refs.parse_branch(store, address, found.value)
     if address == MAIN or (branch is not None and not branch.deleted):
         return read_head(objects, address, found)
     tag = refs.find_tag(store, address)
-    if tag is not None and not tag.deleted:
-        objects.remember("tag", address, True)
-        return detached(commit_of(objects, tag.commit, f"tag {address!r}"))
+    if tag is not None and tag.snapshot is not None:
+        objects.remember("snapshot", tag.commit, tag.snapshot)
+        return detached(tag.snapshot)
     if branch is not None:
         raise refs.branch_deleted(store, address, branch)
     if tag is not None:

@@ -144,7 +144,7 @@ class Exchange:
             commits, moved = wanted.commits, self._send(wanted)
             now = self._land(tip, found, wanted)
         for name, commit in labels.items():
-            tags.create(self.dest.store, self.dest.context, name, commit)
+            tags.create(self.dest.objects, self.dest.context, name, commit)
         return Exchanged(
             self.into,
             None if before is None else before.commit,

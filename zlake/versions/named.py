@@ -77,10 +77,7 @@ class Named:
 
     def tags(self) -> dict[str, str]:
         """Return the commit ids of all tags by name: one listing, and one read for each."""
-        found = tags.tags(self.store)
-        for name in found:
-            self.objects.remember("tag", name, True)
-        return found
+        return tags.tags(self.store)
 
     def find_tag(self, name: str) -> Tag | None:
         """Return a tag, also the tombstone of one, or None if there never was one: one read."""
@@ -89,9 +86,7 @@ class Named:
     def create_tag(self, name: str, commit_id: str, *, guarded: bool = True) -> bool:
         """Durable: name a commit, which is there; raises as `zlake.versions.tags.create`."""
         self.check_safe()
-        made = tags.create(self.store, self.context, name, commit_id, guarded=guarded)
-        self.objects.remember("tag", name, True)
-        return made
+        return tags.create(self.objects, self.context, name, commit_id, guarded=guarded)
 
     def delete_tag(self, name: str) -> bool:
         """Durable: delete a tag; raises as `zlake.versions.tags.delete`."""

@@ -20,8 +20,8 @@ from zlake.versions.idruns import Runs
 T = TypeVar("T")
 Located = tuple[tuple[SegmentTensor, ...], ExtentMap]
 
-_MOST_REMEMBERED = {"snapshot": 16, "history": 64, "info": 32, "ids": 16, "extents": 256, "tag": 4096}
-"""Objects of each kind that stay in memory; of tags the names alone."""
+_MOST_REMEMBERED = {"snapshot": 16, "history": 64, "info": 32, "ids": 16, "extents": 256}
+"""Objects of each kind that stay in memory."""
 
 
 class Objects:

@@ -21,6 +21,7 @@ from zlake.storage.store import Lost, Request, Store, Written
 from zlake.versions import refs
 from zlake.versions.guard import check_swept
 from zlake.versions.objects import Objects
+from zlake.versions.read_head import commit_of
 
 
 def tags(store: Store) -> dict[str, str]:
@@ -31,8 +32,8 @@ def tags(store: Store) -> dict[str, str]:
     return {name: tag.commit for name, tag in parsed.items() if not tag.deleted}
 
 
-def create(store: Store, context: Context, name: str, commit_id: str, *, guarded: bool = True) -> Literal[True]:
-    """Durable: name a commit, which is there; one write, two reads, and what the guard takes.
+def create(objects: Objects, context: Context, name: str, commit_id: str, *, guarded: bool = True) -> Literal[True]:
+    """Durable: name a commit, which is there; one write, two reads, the commit's own, and what the guard takes.
 
     With ``guarded`` it is made sure that the commit was not collected, before and again after: not needed where a
     branch or tag names it all the time.
@@ -48,10 +49,12 @@ def create(store: Store, context: Context, name: str, commit_id: str, *, guarded
     CommitStateUnknownError
         If the storage gave no answer.
     """
+    store = objects.store
     _refuse_branch(store, name)
     if guarded:
-        check_swept(Objects(store), commit_id, context=context)
-    ours = Tag(name=name, commit=commit_id, write_id=context.new_id())
+        check_swept(objects, commit_id, context=context)
+    commit = commit_of(objects, commit_id, f"tag {name!r}")
+    ours = Tag(name=name, commit=commit_id, write_id=context.new_id(), snapshot=commit)
     if not _write(store, name, "made", ours, lambda value: store.create(paths.tag_key(name), value)):
         tag = refs.find_tag(store, name)
         if tag is None or not tag.deleted:
@@ -66,7 +69,7 @@ def create(store: Store, context: Context, name: str, commit_id: str, *, guarded
     try:
         _refuse_branch(store, name)  # one that was made at the same moment sees this tag, or is seen here
         if guarded:
-            check_swept(Objects(store), commit_id, context=context)
+            check_swept(objects, commit_id, context=context)
     except VersionControlError:
         delete(store, context, name)
         raise

@@ -13,7 +13,7 @@ from zlake.errors import CorruptObjectError, DatasetCorruptError, FormatError, Z
 from zlake.extents import edit
 from zlake.extents.map import ExtentMap
 from zlake.format import decode, paths
-from zlake.format.documents import IdRuns, Info, Root, SegmentTensor, Snapshot, TensorState
+from zlake.format.documents import IdRuns, Info, Root, SegmentTensor, Snapshot, Tag, TensorState
 from zlake.segments.source import open_source
 from zlake.types import IdArray
 from zlake.versions.extent_store import load_extents
@@ -140,7 +140,15 @@ class _Verification:
             tag = self._document(paths.tag_key(name), lambda data, n=name: parse_tag(self.store, n, data))  # type: ignore[misc]
             if tag is not None and not tag.deleted:
                 tips.append(tag.commit)
+                self._same_commit(tag)
         return tips
+
+    def _same_commit(self, tag: Tag) -> None:
+        """Check that a tag carries its commit as it is."""
+        key = paths.snapshot_key(tag.commit)
+        commit = self._try(key, lambda: self.objects.snapshot(tag.commit))
+        if commit is not None and commit != tag.snapshot:
+            self._damage(paths.tag_key(tag.name), f"carries something else than {key}, which is what counts")
 
     def _is_there(self, name: str, tips: Sequence[str]) -> bool:
         """Whether nothing of what a deleted branch names was collected."""
