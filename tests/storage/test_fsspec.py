@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
 import os
+import threading
 import uuid
+import weakref
 from typing import ClassVar
 
 import fsspec
@@ -137,6 +140,25 @@ def test_the_loopback_serves_nobody_else(store):
         assert answer.status == 404
     connection.request("GET", f"{spec['path']}secret")
     assert connection.getresponse().read() == b"x"
+
+
+def test_one_loopback_serves_all_stores_and_arrays_that_outlive_them(tmp_path):
+    import tensorstore as ts
+
+    kvs = []
+    for number in range(20):
+        for _ in range(2):
+            store = open_store(f"zlakebox://{tmp_path}/set{number}")
+            store.create("a/b", b"%d" % number)
+            spec, context = store.tensorstore_spec("a/")
+            kvs.append((number, ts.KvStore.open(spec, context=context).result()))
+    reference = weakref.ref(store)
+    del store
+    gc.collect()
+    assert reference() is None
+    assert [kv.read("b").result().value for _, kv in kvs] == [b"%d" % number for number, _ in kvs]
+    assert len({kv.spec().to_json()["path"] for _, kv in kvs}) == 20
+    assert [thread.name for thread in threading.enumerate()].count("zlake-loopback") == 1
 
 
 def test_a_short_absence_is_waited_out(store):

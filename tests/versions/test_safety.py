@@ -12,6 +12,7 @@ from zlake.context import Context
 from zlake.errors import InvalidRefNameError, ReadOnlyModeError, UnsafeStorageError
 from zlake.storage.store import Buffer, Lost, Store, Written
 from zlake.types import Pending
+from zlake.versions import safety
 from zlake.versions.repository import Repository
 
 
@@ -29,6 +30,19 @@ def test_services_that_may_be_imitations_are_probed_once(store: Store, context: 
     writer.create()
     writer.commit("one")
     assert [op for op, _, _ in tap.take()] == ["create", "swap"]
+
+
+def test_storages_are_not_remembered_for_ever(store: Store, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safety, "_probed", set())
+    monkeypatch.setattr(safety, "_REMEMBERED", 3)
+    for number in range(7):
+        tap = renamed(store, f"s{number}")
+        safety.check_writable(tap)
+        assert tap.take()
+        safety.check_writable(tap)
+        assert tap.take() == []
+        safety.check_writable(store)  # one that needs no probe is not remembered at all
+    assert len(safety._probed) == 1
 
 
 def test_own_drivers_are_not_probed(store: Store, context: Context) -> None:

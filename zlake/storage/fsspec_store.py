@@ -20,7 +20,7 @@ from zlake.storage.buckets import modified_seconds
 from zlake.storage.cache import ObjectCache, default_folder
 from zlake.storage.keys import check_prefix, is_key
 from zlake.storage.kv import ABSENT
-from zlake.storage.loopback import Loopback
+from zlake.storage.loopback import loopback
 from zlake.storage.origin import Origin, OriginStore
 from zlake.storage.pending import Submitted
 from zlake.storage.ranges import byte_range
@@ -38,8 +38,6 @@ class FsspecStore(OriginStore):
         super().__init__(origin)
         self.capabilities = Capabilities(writable=not origin.read_only, conditional=False)
         self._turn = threading.RLock()
-        self._lock = threading.Lock()
-        self._loopback: Loopback | None = None
         self._cache = ObjectCache(default_folder(), origin.context.disk_cache_bytes)
         _ = self._target  # a protocol that nobody knows is an error now, not at the first read
 
@@ -108,10 +106,7 @@ class FsspecStore(OriginStore):
 
         fork.check()
         check_prefix(prefix)
-        with self._lock:
-            if self._loopback is None:
-                self._loopback = Loopback(self)
-        return self._loopback.spec(prefix), shared_context(self.origin.context)
+        return loopback().spec(self.origin, prefix), shared_context(self.origin.context)
 
     # ------------------------------------------------------------ writing
 

@@ -11,40 +11,64 @@ import os
 import re
 import secrets
 import threading
+from functools import cache, lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import unquote
 
 from zlake.errors import StorageError
 from zlake.storage.keys import is_key
+from zlake.storage.origin import Origin
 from zlake.storage.ranges import resolve
 from zlake.storage.store import Store
 
 _ATTEMPTS: Final = 3
+_OPENED: Final = 16
+"""Stores kept open between two requests."""
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class Loopback:
-    """Serve the objects of one store to this process; the path holds a random token, so other users cannot guess it."""
+    """Serve the objects of stores to this process.
 
-    def __init__(self, store: Store) -> None:
-        self._token = secrets.token_urlsafe(24)
-        self._server = _Server(store, f"/{self._token}/")
+    The path of each place holds a random token, so other users cannot guess it. It is served as long as the process
+    lives, because arrays of TensorStore may outlive the store that they were opened from.
+    """
+
+    def __init__(self) -> None:
+        self._server = _Server()
+        self._tokens: dict[Origin, str] = {}
+        self._lock = threading.Lock()
         threading.Thread(target=self._server.serve_forever, daemon=True, name="zlake-loopback").start()
 
-    def spec(self, prefix: str) -> dict[str, Any]:
-        """Return TensorStore's specification of the objects below ``prefix``."""
+    def spec(self, origin: Origin, prefix: str) -> dict[str, Any]:
+        """Return TensorStore's specification of the objects below ``prefix`` of a store."""
+        with self._lock:
+            token = self._tokens.setdefault(origin, secrets.token_urlsafe(24))
+            self._server.origins[token] = origin
         host, port = self._server.server_address[:2]
-        return {"driver": "http", "base_url": f"http://{host!s}:{port}", "path": f"/{self._token}/{prefix}"}
+        return {"driver": "http", "base_url": f"http://{host!s}:{port}", "path": f"/{token}/{prefix}"}
+
+
+@cache
+def loopback() -> Loopback:
+    """Return the one of this process: one thread and one socket, however many stores come and go."""
+    return Loopback()
+
+
+@lru_cache(_OPENED)
+def _store(origin: Origin) -> Store:
+    from zlake.storage.open import open_origin
+
+    return open_origin(origin)
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, store: Store, root: str) -> None:
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.store = store
-        self.root = root
+        self.origins: dict[str, Origin] = {}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -53,14 +77,14 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        wanted = unquote(self.path)
-        key = wanted.removeprefix(self.server.root)
-        if key == wanted or not is_key(key):
+        token, _, key = unquote(self.path).removeprefix("/").partition("/")
+        origin = self.server.origins.get(token)
+        if origin is None or not is_key(key):
             self._answer(404, b"")
             return
         for _ in range(_ATTEMPTS):
             try:
-                path = self.server.store.local_path(key)
+                path = _store(origin).local_path(key)
             except StorageError:
                 break  # the reader tries again, and then says so
             if path is None:

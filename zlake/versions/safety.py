@@ -15,6 +15,9 @@ KNOWN_GOOD: Final = frozenset({"file", "mem", "memory", "gs", "gcs"})
 S3 is spoken by many services, some of which ignore the conditions, so it is probed.
 """
 
+_REMEMBERED: Final = 10_000
+"""Storages whose probe is remembered; to probe one again costs a few requests."""
+
 _lock = threading.Lock()
 _probed: set[str] = set()
 
@@ -40,10 +43,12 @@ def check_writable(store: Store, *, single_writer: bool = False) -> None:
     """
     if not store.capabilities.writable:
         raise ReadOnlyModeError(f"{store.url} cannot be written: it is read-only here")
-    if single_writer or store.url in _probed:
-        return
     scheme = store.url.partition("://")[0] if "://" in store.url else "file"
-    if scheme not in KNOWN_GOOD or not store.capabilities.conditional:
-        probe(store)
+    known_good = scheme in KNOWN_GOOD and store.capabilities.conditional
+    if single_writer or known_good or store.url in _probed:
+        return
+    probe(store)
     with _lock:
+        if len(_probed) >= _REMEMBERED:
+            _probed.clear()
         _probed.add(store.url)
