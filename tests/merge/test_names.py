@@ -120,3 +120,50 @@ def test_an_empty_tensor_of_numbers_and_one_of_text_are_not_joined(text: str) ->
     with pytest.raises(MergeMismatchError, match="'a'"):
         ds.merge("other", force=True)
     assert len(ds.commits) == 2
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_name_that_a_tensor_gets_back_is_not_given_to_another_one(force: bool) -> None:
+    """There ``x`` is another tensor; here the old one keeps its name, because its new one is taken."""
+    ds = new("x")
+    ds.checkout("other", create=True)
+    ds.rename_tensor("x", "y")
+    ds.create_tensor("x", dtype="int64")
+    ds.x.append(np.int64(7))
+    ds.commit()
+    ds.checkout("main")
+    ds.create_tensor("y", dtype="int64")
+    ds.y.append(np.int64(8))
+    ds.commit()
+    with pytest.raises(MergeConflictError, match="'x': two tensors of one name"):
+        ds.merge("other", force=force)
+    ds.merge("other", "ours", force=force)
+    assert {name: tensor.numpy().reshape(-1).tolist() for name, tensor in ds.tensors.items()} == {
+        "x": [0],
+        "y": [8, 0] if force else [8],  # joined
+    }
+    assert ds.verify(deep=True)
+
+
+@pytest.mark.parametrize("theirs", ["int64", "text"])
+def test_a_tensor_renamed_on_both_sides_joins_one_of_its_new_name(theirs: str) -> None:
+    ds = zlake.empty(f"mem://merge-names-{next(_places)}")
+    ds.create_tensor("x", **({"htype": "text"} if theirs == "text" else {"dtype": theirs}))
+    ds.x.append("seven" if theirs == "text" else np.int64(7))
+    ds.commit()
+    ds.checkout("other", create=True)
+    ds.rename_tensor("x", "z")
+    ds.commit()
+    ds.checkout("main")
+    ds.rename_tensor("x", "y")
+    ds.create_tensor("z", dtype="int64")
+    ds.z.append(np.int64(8))
+    ds.commit()
+    if theirs == "text":
+        with pytest.raises(MergeMismatchError, match="'z'"):
+            ds.merge("other", force=True)
+        return
+    ds.merge("other", force=True)
+    assert ds.y.numpy().reshape(-1).tolist() == [7]
+    assert ds.z.numpy().reshape(-1).tolist() == [8, 7]
+    assert ds.verify(deep=True)

@@ -207,6 +207,7 @@ class _Rebase:
         state, rows, info = copied(self.target_tensors[key], self.objects, self.reader, self.new_key)
         self.drop(key)
         self.tensors[state.key], self.rows[state.key], self.infos[state.key] = state, rows, info
+        self.target_tensors[state.key] = self.target_tensors[key]
         return True
 
     def _join(self, key: str, other: str) -> bool:
@@ -214,11 +215,10 @@ class _Rebase:
         onto = self.onto_tensors.get(other)
         if self.new_key is None or self.reader is None or onto is None or other in self.base_tensors:
             return False
-        if key in self.target_tensors:
-            made = joined(self.target_tensors[key], onto, self.objects, self.reader, self.conflicts)
-            self.drop(key)
-            if made is not None:
-                self.tensors[other], self.rows[other], self.infos[other] = made
+        made = joined(self.target_tensors[key], onto, self.objects, self.reader, self.conflicts)
+        self.drop(key)
+        if made is not None:
+            self.tensors[other], self.rows[other], self.infos[other] = made
         return True
 
     def drop(self, key: str) -> None:
@@ -270,6 +270,9 @@ class _Rebase:
             other = names.setdefault(state.name, key)
             if other != key:
                 self._one_name(key, state, other)
+                now = self.tensors.get(key) or self.onto_tensors.get(key)
+                if now is not None:  # it may have got back the name that it has here, which others may want as well
+                    names.setdefault(now.name, key)
         for group in groups:
             if group in names:
                 self.conflicts.add(Conflict(group, None, "a tensor and a group of one name", names[group]))
