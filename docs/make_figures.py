@@ -74,7 +74,8 @@ def draw(versions: list[Version]) -> str:
     """Return the figure: a strip of rows for each version, coloured by the segment that holds them."""
     numbers = names(versions)
     rows = {entry.segment: entry.rows for each in versions for entry in each.segments}
-    widest = max(each.extents.length * CELL + GAP * each.extents.n_extents for each in versions)
+    widest = sum(rows.values()) * CELL + 2 * GAP * len(rows)
+    widest = max(widest, *(each.extents.length * CELL + GAP * each.extents.n_extents for each in versions))
     height = TOP + ROW * (len(versions) + 1) + 8
     return "\n".join(
         (

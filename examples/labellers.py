@@ -75,7 +75,7 @@ def main() -> None:
     except zlake.errors.MergeConflictError as error:
         say(f"merging chen: {len(error.conflicts)} conflicts, and nothing was changed")
         for conflict in error.conflicts:
-            say(f"  tensor {conflict.tensor!r}, sample {conflict.sample_id}: {conflict.kind}")
+            say(f"  row {conflict.ours_row} of {conflict.tensor!r}, sample {conflict.sample_id}: {conflict.kind}")
 
     # The two sides agree on eight of the ten: zlake saw that by itself. The rest is ours to decide.
     def trust_the_doubt(conflict: zlake.MergeConflict) -> str:

@@ -92,6 +92,13 @@ REFUSED: list[tuple[str, Call, type[ZlakeError], tuple[str, ...]]] = [
     ("untag-deleted", lambda ds: ds.delete_tag("withdrawn"), RefNotFoundError, ("'withdrawn' was deleted already",)),
     ("nothing-staged", lambda ds: ds.reset(), NothingToResetError, ("nothing is staged", "revert")),
     ("details", lambda ds: ds.get_commit_details("nope"), RefNotFoundError, ("'nope'",)),
+    ("no-address", lambda ds: ds.checkout(None), InvalidRefNameError, ("None", "NoneType, not str")),
+    ("no-details", lambda ds: ds.get_commit_details(None), InvalidRefNameError, ("None", "NoneType")),
+    ("merge-none", lambda ds: ds.merge(None), InvalidRefNameError, ("None", "NoneType")),
+    ("pick-none", lambda ds: ds.cherry_pick(None), InvalidRefNameError, ("None", "NoneType")),
+    ("revert-none", lambda ds: ds.revert(None), InvalidRefNameError, ("None", "NoneType")),
+    ("rebase-none", lambda ds: ds.rebase(None), InvalidRefNameError, ("None", "NoneType")),
+    ("no-ref", lambda ds: zlake.load(ds.path, ref=""), InvalidRefNameError, ("''",)),
     ("short", lambda ds: ds.checkout(ds.commit_id[:3]), RefNotFoundError, ("no branch, tag or commit",)),
 ]
 

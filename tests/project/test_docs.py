@@ -29,6 +29,11 @@ def test_figures_show_what_is_stored() -> None:
     assert drawn
     for name, text in drawn.items():
         assert (ROOT / "docs" / "figures" / name).read_text(encoding="utf-8") == text, "run docs/make_figures.py"
+        shapes = [dict(re.findall(r'(\w+)="(\d+)"', line)) for line in re.findall(r"<(?:svg|rect) [^%>]*>", text)]
+        width, height = (int(shapes[0][side]) for side in ("width", "height"))
+        for shape in shapes[1:]:
+            assert int(shape["x"]) + int(shape["width"]) <= width
+            assert int(shape["y"]) + int(shape["height"]) <= height
 
 
 def test_the_story_of_an_ingest() -> None:

@@ -186,7 +186,7 @@ def test_cold_open_takes_three_reads_and_no_listing(store: Store, context: Conte
             writer.append(key, "d")
             writer.flush()
         tap = Tap(store)
-        head = Repository.open(tap, context).resolve(None)
+        head = Repository.open(tap, context).resolve("main")
         assert head.snapshot == writer.head.snapshot
         assert [op for op, _, _ in tap.take()] == ["read"] * 3
 

@@ -77,7 +77,11 @@ def _parser() -> argparse.ArgumentParser:
 
     diff = found.add_parser("diff", help="print what differs between versions: tensors, rows, and the commits between")
     diff.add_argument("path", help=path)
-    diff.add_argument("a", nargs="?", help="branch, tag or commit to compare with; by default the commit before")
+    diff.add_argument(
+        "a",
+        nargs="?",
+        help="branch, tag or commit to compare with; by default what PATH has uncommitted, or what the commit changed",
+    )
     diff.add_argument("b", nargs="?", help="the version to compare A with; by default the one that PATH names")
     diff.set_defaults(run=commands.diff)
 

@@ -149,7 +149,7 @@ def load(
         opening.open_session(
             store,
             made,
-            ref or address,
+            address if ref is None else ref,
             read_only,
             committed=committed,
             single_writer=single_writer,

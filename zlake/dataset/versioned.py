@@ -222,8 +222,8 @@ class Versioned(Structure):
         Parameters
         ----------
         id_1
-            Branch, tag or commit to compare with the present state, with ``id_2`` if that is given. By default the
-            present state, uncommitted changes included, is compared with the commit before it.
+            Branch, tag or commit to compare with the present state, or with ``id_2`` if that is given. By default what
+            a branch has that is not committed; at a commit what it changed, against the one before.
         id_2
             The version to compare ``id_1`` with.
         as_dict

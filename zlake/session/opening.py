@@ -199,7 +199,7 @@ def open_session(
         Drop what is staged on the branch if it is damaged.
     """
     repository = Repository.open(store, context, single_writer=single_writer)
-    head = open_head(repository, address, reset)
+    head = open_head(repository, MAIN if address is None else address, reset)
     if committed and head.branch is not None:
         head = repository.committed(head)
     writable = store.capabilities.writable and not committed

@@ -20,8 +20,8 @@ _MOST_LISTED: Final = 64
 """Snapshots looked at for one abbreviated id: an id is 130 bits, so this many share a beginning only by intent."""
 
 
-def resolve(objects: Objects, address: str | None) -> Head:
-    """Return the version that an address names: a branch (``main`` for None), a tag, a commit id or its beginning.
+def resolve(objects: Objects, address: str) -> Head:
+    """Return the version that an address names: a branch, a tag, a commit id or its beginning.
 
     A branch costs two reads, and so does a tag, which carries its commit; a commit id costs one. A name that is no
     branch and no tag is looked for among the beginnings of commit ids, of four characters or more, where the storage
@@ -39,8 +39,6 @@ def resolve(objects: Objects, address: str | None) -> Head:
         If nothing has it; near matches are suggested where the storage can list.
     """
     store = objects.store
-    if address is None:
-        return read_head(objects, MAIN)
     if is_id(address):
         return detached(find_commit(objects, address))
     key = paths.branch_key(address)  # which looks whether anything can have this name

@@ -19,9 +19,9 @@ def choose(segments: Sequence[SegmentTensor], extents: ExtentMap, new_rows: int,
 
     Extents fall into tiers by the rows of their segments, each tier four times the one below. Extents are merged only
     where the result is of a higher tier than each of them, so a row is copied at most once a tier: n single-row appends
-    leave O(log n) extents and write O(n log n) bytes. What updates have left of a large segment stays in its tier. Nothing is merged beyond the size of a shard, and nothing is copied for rows
-    that fill an inner chunk by themselves: large appends cost what they weigh, each as much as the one before. A large
-    sample that is stored in tiles stays so.
+    leave O(log n) extents and write O(n log n) bytes. What updates have left of a large segment stays in its tier.
+    Nothing is merged beyond the size of a shard, and nothing is copied for rows that fill an inner chunk by themselves:
+    large appends cost what they weigh, each as much as the one before. A large sample that is stored in tiles stays so.
 
     Parameters
     ----------

@@ -11,7 +11,6 @@ from zlake.storage.store import Store
 from zlake.versions import addresses, ancestors, branching, refs, resetting, settling, tags
 from zlake.versions.head import Head
 from zlake.versions.objects import Objects
-from zlake.versions.read_head import MAIN
 from zlake.versions.safety import check_writable
 
 
@@ -23,13 +22,13 @@ class Named:
     objects: Objects
     single_writer: bool
 
-    def resolve(self, address: str | None) -> Head:
+    def resolve(self, address: str) -> Head:
         """Return a branch, tag or commit; raises as `zlake.versions.addresses.resolve`."""
         return addresses.resolve(self.objects, address)
 
-    def unread(self, name: str | None) -> Head | None:
+    def unread(self, name: str) -> Head | None:
         """Return a branch without its snapshot, which may be damaged; None if there is no such branch. One read."""
-        return branching.unread(self.objects, name or MAIN)
+        return branching.unread(self.objects, name)
 
     def find_commit(self, commit_id: str) -> Snapshot:
         """Return a commit by its id or the beginning of it; raises as `zlake.versions.addresses.find_commit`."""
