@@ -89,7 +89,7 @@ def test_what_goes_together(ours: Change, theirs: Change, expected: list[int]) -
     assert ds.merge("other") is None
     assert values(ds) == expected
     ds.checkout("other")
-    assert ds.merge("main") == merged  # fast-forward
+    assert ds.merge(target_id="main") == merged  # fast-forward
     assert values(ds) == expected
     assert ds.verify(deep=True).ok
 

@@ -248,7 +248,7 @@ class Versioned(Structure):
 
     def merge(
         self,
-        target: str,
+        target_id: str,
         conflict_resolution: merging.Resolution = None,
         delete_removed_tensors: bool = False,
         force: bool = False,
@@ -263,8 +263,8 @@ class Versioned(Structure):
 
         Parameters
         ----------
-        target
-            Branch, tag or commit id.
+        target_id
+            Branch, tag or commit to merge.
         conflict_resolution
             Who wins where both sides changed the same thing: ``"ours"``, ``"theirs"``, or a function that is given each
             conflict (with ``tensor``, ``sample_id``, ``kind``, and the samples as ``base``, ``ours`` and ``theirs``)
@@ -294,7 +294,9 @@ class Versioned(Structure):
             If there is no such version.
         """
         self._whole("merge")
-        return merging.merge(self._session, target, conflict_resolution, delete_removed_tensors, force, message, author)
+        return merging.merge(
+            self._session, target_id, conflict_resolution, delete_removed_tensors, force, message, author
+        )
 
     def cherry_pick(self, commit: str, conflict_resolution: merging.Resolution = None) -> str | None:
         """Make what one commit changed again on this branch, as a commit of its author and message.
