@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zlake.errors import RowIndexError
-from zlake.extents.map import EMPTY, ExtentMap, out_of_range
+from zlake.extents.map import EMPTY, ExtentMap, checked, distinct
 from zlake.types import IntArray
 
 
@@ -66,10 +66,10 @@ def take(extents: ExtentMap, rows: IntArray | slice) -> ExtentMap:
 
 def delete(extents: ExtentMap, rows: IntArray) -> ExtentMap:
     """Return the map without these rows, given in any order; a row named twice is deleted once."""
-    rows = _checked(extents, rows)
+    rows = checked(rows, extents.length)
     if not len(rows):
         return extents
-    rows = np.unique(rows)
+    rows = distinct(rows)
     pieces, first = _split(extents, _run_edges(rows))
     gone = _within(rows, first)
     keep = ~gone
@@ -84,7 +84,7 @@ def replace(extents: ExtentMap, rows: IntArray, new: ExtentMap) -> ExtentMap:
     ValueError
         If ``new`` has another number of rows than are named.
     """
-    rows = _checked(extents, rows)
+    rows = checked(rows, extents.length)
     if len(rows) != new.length:
         raise ValueError(f"{len(rows)} rows cannot be replaced by {new.length} rows; give as many as are named.")
     if not len(rows):
@@ -111,7 +111,7 @@ def renumber(extents: ExtentMap, mapping: IntArray) -> ExtentMap:
 
 def used_segments(extents: ExtentMap) -> IntArray:
     """Return the segment indices that the map names, sorted, each once."""
-    return np.unique(extents.segment)
+    return np.flatnonzero(np.bincount(extents.segment))
 
 
 def common_prefix(a: ExtentMap, b: ExtentMap) -> int:
@@ -126,15 +126,6 @@ def common_prefix(a: ExtentMap, b: ExtentMap) -> int:
     return before + (min(int(a.count[at]), int(b.count[at])) if same_place[at] else 0)
 
 
-def _checked(extents: ExtentMap, rows: IntArray) -> IntArray:
-    rows = np.asarray(rows, dtype=np.int64)
-    if len(rows):
-        low, high = int(rows.min()), int(rows.max())
-        if low < 0 or high >= extents.length:
-            raise out_of_range(low if low < 0 else high, extents.length)
-    return rows
-
-
 def _run_edges(rows: IntArray) -> IntArray:
     """First row and end (exclusive) of every run of consecutive rows; ``rows`` are sorted, each once."""
     heads = np.append(True, rows[1:] != rows[:-1] + 1)
@@ -144,7 +135,7 @@ def _run_edges(rows: IntArray) -> IntArray:
 
 def _split(extents: ExtentMap, cuts: IntArray) -> tuple[ExtentMap, IntArray]:
     """Cut extents at rows: the (not normalized) map of the pieces, and the first row of each piece."""
-    edges = np.unique(np.concatenate((np.zeros(1, np.int64), extents.ends, cuts)))
+    edges = distinct(np.concatenate((np.zeros(1, np.int64), extents.ends, cuts)))
     first = edges[:-1]
     segment, start = extents.locate(first)
     return ExtentMap(segment, start, np.diff(edges)), first

@@ -158,7 +158,7 @@ def _integers_or_mask(key: Any) -> np.ndarray[Any, Any]:
             wanted = np.asarray(key) if key else np.zeros(0, np.int64)
         except ValueError:
             raise InvalidKeyTypeError(f"{_short(key)} cannot select rows; use a flat list of integers.") from None
-        mixed = wanted.dtype.kind in "iu" and any(isinstance(k, bool | np.bool_) for k in key)
+        mixed = wanted.dtype.kind in "iu" and not {bool, np.bool_}.isdisjoint(map(type, key))
         if mixed:
             raise InvalidKeyTypeError("A list of rows mixes booleans and integers; use one or the other.")
     else:

@@ -23,14 +23,14 @@ class BlockSource:
     Parameters
     ----------
     block
-        The rows. It is not copied, and what is read from it is.
+        The rows; kept as an attribute. It is not copied, and what is read from it is.
     """
 
     warm = True
     instant = True
 
     def __init__(self, block: Block) -> None:
-        self._block = block
+        self.block = block
         self.layout: Layout = block.layout
         self.rows = block.rows
         self.items = block.items
@@ -43,7 +43,7 @@ class BlockSource:
         """Rank of the samples, as stored shapes have it."""
         if self.layout == "dense":
             return len(self.shape)
-        return 1 if self._block.shapes is None else int(self._block.shapes.shape[1])
+        return 1 if self.block.shapes is None else int(self.block.shapes.shape[1])
 
     def missing(self, rows: Rows, names: Iterable[str]) -> list[tuple[Sidecar, IntArray]]:
         """Return nothing: everything is in memory."""
@@ -52,7 +52,7 @@ class BlockSource:
     def _pieces(self) -> tuple[list[Array], list[int]]:
         """Return the pieces as arrays, and where each ends."""
         if self._cut is None:
-            pieces = [np.frombuffer(v, np.uint8) if isinstance(v, bytes) else v for v in self._block.values]
+            pieces = [np.frombuffer(v, np.uint8) if isinstance(v, bytes) else v for v in self.block.values]
             pieces = [piece for piece in pieces if len(piece)]
             self._cut = pieces, np.cumsum([len(piece) for piece in pieces], dtype=np.int64).tolist()
         return self._cut
@@ -80,10 +80,10 @@ class BlockSource:
         """Return a copy of one sample, dense or ragged."""
         if self.layout == "dense":
             return self._sample(item).copy()
-        if self.layout == "encoded" or self._block.offsets is None:
+        if self.layout == "encoded" or self.block.offsets is None:
             raise InvalidOperationError("this tensor stores encoded samples, not arrays")
-        flat = self._flat(self._block.offsets.item(item), self._block.offsets.item(item + 1)).copy()
-        return flat if self._block.shapes is None else flat.reshape(self._block.shapes[item].tolist())
+        flat = self._flat(self.block.offsets.item(item), self.block.offsets.item(item + 1)).copy()
+        return flat if self.block.shapes is None else flat.reshape(self.block.shapes[item].tolist())
 
     def one_blob(self, item: int) -> bytes:
         """Return the bytes of one encoded sample."""
@@ -91,24 +91,24 @@ class BlockSource:
         return self._flat(offsets.item(item), offsets.item(item + 1)).tobytes()
 
     def _offsets(self) -> IntArray:
-        if self._block.offsets is None:
+        if self.block.offsets is None:
             raise InvalidOperationError("samples of one shape have no offsets")
-        return self._block.offsets
+        return self.block.offsets
 
     def ids(self, rows: Rows) -> IdArray:
         """Return sample ids."""
-        return self._block.ids[rows]
+        return self.block.ids[rows]
 
     def sequences(self, rows: Rows) -> tuple[IntArray, IntArray]:
         """Return the first item of each row, and the one after its last."""
-        wanted = np.arange(rows.start, rows.stop, rows.step or 1) if isinstance(rows, slice) else rows
-        offsets = self._block.sequence_offsets
+        wanted = _rows(rows)
+        offsets = self.block.sequence_offsets
         return (wanted, wanted + 1) if offsets is None else (offsets[wanted], offsets[wanted + 1])
 
     def ranges(self, items: Rows, shapes: bool = False) -> tuple[IntArray, IntArray, IntArray | None]:
         """Return first and one-past-last element of each sample, and their shapes if asked for and known."""
         offsets = self._offsets()
-        table = self._block.shapes[items] if shapes and self._block.shapes is not None else None
+        table = self.block.shapes[items] if shapes and self.block.shapes is not None else None
         return offsets[:-1][items], offsets[1:][items], table
 
     def shapes(self, items: Rows) -> IntArray:
@@ -116,8 +116,8 @@ class BlockSource:
         count = len(range(items.start, items.stop, items.step or 1)) if isinstance(items, slice) else len(items)
         if self.layout == "dense":
             return np.broadcast_to(np.array(self.shape, np.int64), (count, len(self.shape)))
-        if self._block.shapes is not None:
-            return self._block.shapes[items]
+        if self.block.shapes is not None:
+            return self.block.shapes[items]
         if self.layout == "encoded":
             return np.ones((count, 1), np.int64)
         starts, stops, _ = self.ranges(items)
@@ -143,10 +143,13 @@ class BlockSource:
                 row += len(part)
                 which += 1
             return
-        wanted = range(items.start, items.stop, items.step or 1) if isinstance(items, slice) else items.tolist()
-        positions = range(at.start, at.stop, at.step or 1) if isinstance(at, slice) else at.tolist()
-        for item, position in zip(wanted, positions, strict=True):
-            out[position] = box.read(self._sample(item))
+        wanted, positions = _rows(items), _rows(at)
+        order = np.argsort(wanted)
+        cuts = np.searchsorted(wanted[order], ends)
+        for piece, end, low, high in zip(pieces, ends, [0, *cuts[:-1].tolist()], cuts.tolist(), strict=True):
+            if low < high:
+                here = order[low:high]
+                out[positions[here]] = box.read(piece[wanted[here] - (end - len(piece))])
 
     def concat(self, starts: IntArray, stops: IntArray, out: Array) -> None:
         """Copy ranges of elements one after the other into ``out``."""
@@ -160,3 +163,7 @@ class BlockSource:
     def blobs(self, starts: IntArray, stops: IntArray) -> Pending[list[bytes]]:
         """Copy ranges of bytes."""
         return Done([self._flat(a, b).tobytes() for a, b in zip(starts.tolist(), stops.tolist(), strict=True)])
+
+
+def _rows(rows: Rows) -> IntArray:
+    return np.arange(rows.start, rows.stop, rows.step or 1) if isinstance(rows, slice) else rows

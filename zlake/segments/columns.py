@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zlake.extents.map import spans
 from zlake.extents.plan import Plan, Run
 from zlake.segments.layout import IDS, OFFSETS, SEQUENCE_OFFSETS, SHAPES
 from zlake.segments.sidecars import load
@@ -57,9 +58,9 @@ def expand_sequences(plan: Plan, sources: Sequence[Source]) -> tuple[Plan, IntAr
     runs = []
     for run, starts, stops in found:
         at = begins[run.at]
-        items = _spans(starts, stops - starts)
+        items = spans(starts, stops - starts)
         if len(items):
-            runs.append(Run(run.source, _as_slice(items), _as_slice(_spans(at, stops - starts))))
+            runs.append(Run(run.source, _as_slice(items), _as_slice(spans(at, stops - starts))))
     return Plan(tuple(runs), int(ends[-1]) if len(ends) else 0), counts
 
 
@@ -73,15 +74,6 @@ def prefetch(plan: Plan, sources: Sequence[Source], names: tuple[str, ...]) -> N
 def _all_shaped(plan: Plan, sources: Sequence[Source]) -> bool:
     """Whether shapes are known without offsets: that is so unless ragged samples have one axis."""
     return all(sources[run.source].layout != "ragged" or sources[run.source].ndim != 1 for run in plan.runs)
-
-
-def _spans(starts: IntArray, counts: IntArray) -> IntArray:
-    """Return ``starts[0], starts[0] + 1, …`` of each range, one after the other."""
-    ends = np.cumsum(counts)
-    if not len(ends) or not ends[-1]:
-        return np.empty(0, np.int64)
-    spans: IntArray = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
-    return spans
 
 
 def _as_slice(rows: IntArray) -> slice | IntArray:

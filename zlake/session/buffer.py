@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
+from zlake.extents.map import spans
 from zlake.samples import Encoded, Prepared
 from zlake.segments.block import Block
+from zlake.segments.source import BlockSource
+from zlake.session.blocks import joined
 from zlake.types import Array, IdArray, IntArray
 
 _PIECE_BYTES = 4 << 20  # large pieces get huge pages, which fault 10 times faster than small ones
@@ -163,38 +166,43 @@ class BlobItems:
 
 
 class ColumnBuffer:
-    """Unflushed rows of one tensor, in the order they were given: appended rows and new values of updated ones."""
+    """Unflushed rows of one tensor, in the order they were given: appended rows and new values of updated ones.
+
+    Rows that were read are closed into a block, and those given later go behind it, so that to read one row costs no
+    more than what was given since the last read.
+    """
 
     def __init__(self, dtype: np.dtype | None, encoded: bool, sequence: bool) -> None:
-        self.items: ArrayItems | BlobItems | None
         self.encoded = encoded
-        self.items = BlobItems() if encoded else None if dtype is None else ArrayItems(dtype)
-        self._counts: list[int] | None = [] if sequence else None
-        self._ids: list[IdArray] = []
-        self._id_runs: list[list[int]] = []
         self.rows = 0
-        self._frozen: Block | None = None
+        self._sequence = sequence
+        self._closed: list[BlockSource] = []
+        self._ends: list[int] = []  # how many rows there are up to the end of each
+        self._closed_bytes = 0
+        self._begin(dtype)
 
     @classmethod
     def frozen(cls, block: Block) -> ColumnBuffer:
         """Return a buffer of these rows alone, which takes no more."""
         made = cls(None, block.layout == "encoded", block.sequence_offsets is not None)
-        made.rows, made._frozen = block.rows, block
+        made._close_with(block)
+        made.rows = block.rows
         return made
+
+    def _begin(self, dtype: np.dtype | None) -> None:
+        self.items: ArrayItems | BlobItems | None
+        self.items = BlobItems() if self.encoded else None if dtype is None else ArrayItems(dtype)
+        self._counts: list[int] | None = [] if self._sequence else None
+        self._ids: list[IdArray] = []
+        self._id_runs: list[list[int]] = []
 
     @property
     def nbytes(self) -> int:
         """Bytes of the buffered values, and a little for each row."""
-        return (0 if self.items is None else self.items.nbytes) + 16 * self.rows
-
-    def open(self, dtype: np.dtype) -> None:
-        """Fix the dtype, once the first sample decided it."""
-        if self.items is None:
-            self.items = ArrayItems(dtype)
+        return self._closed_bytes + (0 if self.items is None else self.items.nbytes) + 16 * self.rows
 
     def push(self, sample: Array | Encoded, sample_id: int) -> None:
         """Append one row (not for sequences)."""
-        self._frozen = None
         self.items.push(sample)  # type: ignore[union-attr, arg-type]  # the caller prepared it for this buffer
         self.rows += 1
         runs = self._id_runs
@@ -205,7 +213,6 @@ class ColumnBuffer:
 
     def push_many(self, prepared: Prepared, ids: IdArray, counts: Sequence[int] | None, borrow: bool) -> None:
         """Append ``len(ids)`` rows; ``counts`` are the items of each row of a sequence tensor."""
-        self._frozen = None
         if isinstance(self.items, BlobItems):
             self.items.push_many(prepared)
         elif self.items is not None:
@@ -218,24 +225,45 @@ class ColumnBuffer:
         self._ids.append(ids)
 
     def _close_runs(self) -> None:
-        for start, count in self._id_runs:
-            self._ids.append(np.arange(start, start + count, dtype=np.uint64))
-        self._id_runs = []
+        if self._id_runs:
+            runs = np.array(self._id_runs, np.uint64).view(np.int64)
+            self._ids.append(spans(runs[:, 0], runs[:, 1]).view(np.uint64))
+            self._id_runs = []
 
-    def ids(self) -> IdArray:
-        """Return the sample ids of the buffered rows, ``(rows,) uint64``."""
-        self._close_runs()
-        if len(self._ids) != 1:
-            self._ids = [np.concatenate(self._ids) if self._ids else np.empty(0, np.uint64)]
-        return self._ids[0]
+    def locate(self, row: int) -> tuple[BlockSource, int]:
+        """Return where to read one row: a source in memory, and the row there."""
+        if not self._ends or row >= self._ends[-1]:
+            self._close()
+        at = bisect_right(self._ends, row)
+        return self._closed[at], row - (self._ends[at - 1] if at else 0)
+
+    def source(self) -> BlockSource:
+        """Return all rows as a source, which shares memory with the buffer."""
+        self._close()
+        if len(self._closed) != 1:
+            whole = joined([source.block for source in self._closed])
+            self._closed, self._ends = [], []
+            self._close_with(whole)
+        return self._closed[0]
 
     def block(self) -> Block:
-        """Return the rows as a block that shares memory with the buffer."""
-        if self._frozen is None:
-            self._frozen = self._freeze()
-        return self._frozen
+        """Return all rows as a block, which shares memory with the buffer."""
+        return self.source().block
+
+    def _close(self) -> None:
+        """Close the rows given since the last time, if there are any."""
+        if not self._ends or self.rows > self._ends[-1]:
+            self._close_with(self._freeze())
+            self._closed_bytes += 0 if self.items is None else self.items.nbytes
+            self._begin(self.items.dtype if isinstance(self.items, ArrayItems) else None)
+
+    def _close_with(self, block: Block) -> None:
+        self._ends.append((self._ends[-1] if self._ends else 0) + block.rows)
+        self._closed.append(BlockSource(block))
 
     def _freeze(self) -> Block:
+        self._close_runs()
+        ids = self._ids[0] if len(self._ids) == 1 else np.concatenate((np.empty(0, np.uint64), *self._ids))
         sequence = None
         if self._counts is not None:
             sequence = np.zeros(len(self._counts) + 1, np.int64)
@@ -244,7 +272,7 @@ class ColumnBuffer:
         if isinstance(items, BlobItems):
             offsets = np.zeros(items.count + 1, np.int64)
             np.cumsum(np.fromiter(map(len, items.blobs), np.int64, items.count), out=offsets[1:])
-            return Block("encoded", np.dtype(np.uint8), self.ids(), items.blobs, (), offsets, items.shapes(), sequence)
+            return Block("encoded", np.dtype(np.uint8), ids, items.blobs, (), offsets, items.shapes(), sequence)
         assert items is not None
         pieces, shape, shapes = items.columns()
         if shape is not None:
@@ -253,44 +281,11 @@ class ColumnBuffer:
                 stacked = [p.reshape(-1, *shape) for p in pieces]
             else:
                 stacked = [np.empty((items.count, *shape), items.dtype)]
-            return Block("dense", items.dtype, self.ids(), stacked, shape, None, None, sequence)
+            return Block("dense", items.dtype, ids, stacked, shape, None, None, sequence)
         if shapes is None:  # no items at all: a sequence tensor whose rows are empty
-            return Block("ragged", items.dtype, self.ids(), [], (), np.zeros(1, np.int64), None, sequence)
+            return Block("ragged", items.dtype, ids, [], (), np.zeros(1, np.int64), None, sequence)
         offsets = np.zeros(len(shapes) + 1, np.int64)
         np.cumsum(shapes.prod(axis=1), out=offsets[1:])
         return Block(
-            "ragged", items.dtype, self.ids(), pieces, (), offsets, None if shapes.shape[1] == 1 else shapes, sequence
+            "ragged", items.dtype, ids, pieces, (), offsets, None if shapes.shape[1] == 1 else shapes, sequence
         )
-
-
-def cut(block: Block, rows: int) -> tuple[Block, Block]:
-    """Cut a buffer's block in two, sharing memory: its first rows, and the rest. Not for sequences."""
-    bound = rows if block.offsets is None else int(block.offsets[rows])
-    head: list[Array | bytes] = []
-    tail: list[Array | bytes] = []
-    for piece in block.values:
-        here = max(0, min(bound, len(piece)))
-        bound -= len(piece)
-        if here:
-            head.append(piece[:here])
-        if here < len(piece):
-            tail.append(piece[here:])
-    if block.layout == "encoded":  # pieces are samples there, also empty ones
-        head, tail = list(block.values[:rows]), list(block.values[rows:])
-    offsets, shapes = block.offsets, block.shapes
-    return (
-        replace(
-            block,
-            ids=block.ids[:rows],
-            values=head,
-            offsets=None if offsets is None else offsets[: rows + 1],
-            shapes=None if shapes is None else shapes[:rows],
-        ),
-        replace(
-            block,
-            ids=block.ids[rows:],
-            values=tail,
-            offsets=None if offsets is None else offsets[rows:] - offsets[rows],
-            shapes=None if shapes is None else shapes[rows:],
-        ),
-    )

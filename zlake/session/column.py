@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from zlake.errors import TensorMetaInvalidHtypeOverwriteValue
-from zlake.extents import edit
+from zlake.extents.edited import Edited
 from zlake.extents.map import ExtentMap
-from zlake.extents.plan import Plan, plan
+from zlake.extents.plan import Plan, Run
 from zlake.format.documents import SegmentTensor, TensorState
 from zlake.samples import ClassNames, Encoded, HType, Prepared, TensorSpec, htype
 from zlake.segments.block import Block
 from zlake.segments.gather import gather_ids
-from zlake.segments.source import BlockSource, Source
-from zlake.session.buffer import ColumnBuffer, cut
+from zlake.segments.source import Source
+from zlake.session.blocks import cut
+from zlake.session.buffer import ColumnBuffer
+from zlake.session.content import Content
 from zlake.storage import fork
 from zlake.types import Array, IdArray, IntArray
 
 if TYPE_CHECKING:
     from zlake.session.session import Session
-
-BASE, NEW = 0, 1
-"""What the segment numbers of an `origin` map mean: rows of the base version, rows appended since."""
-
-
-def ranges(starts: IntArray, counts: IntArray) -> IntArray:
-    """Return ``[starts[0], starts[0] + counts[0])``, then the next range, and so on, as one array."""
-    total = int(counts.sum())
-    if not total:
-        return np.empty(0, np.int64)
-    before = np.cumsum(counts) - counts
-    made: IntArray = np.arange(total, dtype=np.int64) + np.repeat(starts - before, counts)
-    return made
 
 
 class _StoredNames(ClassNames):
@@ -70,65 +59,11 @@ def spec_of(state: TensorState, names: ClassNames | None) -> TensorSpec:
     )
 
 
-class Content:
-    """The rows of a tensor at one moment, to read from: later changes of the column do not touch it.
-
-    Attributes
-    ----------
-    extents
-        Which row of which source each row is.
-    segments
-        The stored sources; the one behind them is the buffer.
-    """
-
-    __slots__ = ("_buffer", "_column", "_stored", "_unflushed", "extents", "segments")
-
-    def __init__(
-        self,
-        column: Column,
-        extents: ExtentMap,
-        segments: tuple[SegmentTensor, ...],
-        stored: list[Source | None],
-        buffer: ColumnBuffer,
-    ) -> None:
-        self.extents = extents
-        self._column = column
-        self.segments = segments
-        self._stored = stored
-        self._buffer = buffer
-        self._unflushed: Source | None = None
-
-    def source(self, index: int) -> Source:
-        """Return the source at ``index``, opening it on first use (no I/O); the one behind the stored is the buffer."""
-        if index < len(self._stored):
-            source = self._stored[index]
-            if source is None:
-                column = self._column
-                source = column.session.open_source(self.segments[index], column.key, column.spec.dtype)
-                self._stored[index] = source
-            return source
-        if self._unflushed is None:
-            with self._column.lock:
-                self._unflushed = BlockSource(self._buffer.block())
-        return self._unflushed
-
-    def plan(self, rows: slice | IntArray) -> tuple[Plan, Sequence[Source]]:
-        """Return how to read the rows, and the sources that the plan numbers."""
-        made = plan(self.extents, rows)
-        used = {run.source for run in made.runs}
-        opened = [self.source(index) for index in used]
-        sources = self._stored
-        if len(sources) in used:
-            sources = [*sources, *(source for source in opened if source is self._unflushed)]
-        return made, sources  # type: ignore[return-value]  # the plan names opened sources only
-
-
 class Column:
     """One tensor at the session's version, with the session's own changes on top.
 
-    Rows live in *sources*: one for each stored segment, then one for the buffer. ``content`` says which source row
-    each row of the tensor is; ``origin`` says, for the rows that were there at the base version, which base row each
-    one was, so that a flush can tell what was appended, updated and removed.
+    Rows live in *sources*: one for each stored segment, then the buffer, which has the samples of all changes. Which
+    row of which source each row of the tensor is, and what was appended, updated and removed, is kept by `Edited`.
 
     Whoever changes a column holds the session's lock. Readers take a `Content`, which does not change.
     """
@@ -157,14 +92,7 @@ class Column:
         self._loaded: tuple[tuple[SegmentTensor, ...], ExtentMap] | None = None
         self._stored: list[Source | None] | None = None
         self._view: Content | None = None
-        self._content: ExtentMap | None = None
-        self._origin: ExtentMap | None = None  # None: the base rows as they were, then the appended ones
-        self._touched: list[IntArray] = []  # base rows whose content was replaced
-        self._over: dict[int, tuple[int, int]] = {}  # rows replaced one by one that `_content` does not show yet
-        self._under: Content | None = None  # the rows as they were before these
-        self._new_rows = 0  # rows appended since the base, also those removed again
-        self._pending = 0  # rows at the end of the buffer that `_content` does not show yet
-        self._length = state.length
+        self._rows = Edited(state.length, self._numbered)
         self.respec()
 
     def settle(self, spec: TensorSpec) -> None:
@@ -227,7 +155,7 @@ class Column:
         self.spec = dataclasses.replace(self.spec, names=names)
 
     def __len__(self) -> int:
-        return self._length
+        return self._rows.length
 
     @property
     def opened(self) -> bool:
@@ -237,7 +165,7 @@ class Column:
     @property
     def rows_changed(self) -> bool:
         """Whether rows were appended, updated or removed."""
-        return bool(self.buffer.rows or self._origin is not None or self.cleared)
+        return bool(self.buffer.rows or not self._rows.only_appended)
 
     @property
     def changed(self) -> bool:
@@ -254,37 +182,14 @@ class Column:
                 loaded = self._loaded = self.session.repository.load_extents(self.state.extents)
         return loaded
 
+    def _numbered(self) -> tuple[int, ExtentMap]:
+        """Return the number of the buffer among the sources, and the extent map of the base version."""
+        segments, extents = self.base()
+        return len(segments), extents
+
     def content(self) -> ExtentMap:
-        """Return the extent map with all changes, over `sources`."""
-        self._show_appended()
-        assert self._content is not None
-        if self._over:
-            count = len(self._over)
-            rows = np.fromiter(self._over, np.int64, count)
-            at = np.fromiter((at for at, _ in self._over.values()), np.int64, count)
-            new = ExtentMap.from_locations(np.full(count, len(self.base()[0])), at)
-            self._content = edit.replace(self._content, rows, new)
-            self._over, self._under = {}, None
-        return self._content
-
-    def _show_appended(self) -> None:
-        if self._content is None:
-            self._content = self.base()[1]
-        if self._pending:
-            buffer = len(self.base()[0])
-            run = ExtentMap.from_runs([(buffer, self.buffer.rows - self._pending, self._pending)])
-            self._content = edit.concat(self._content, run)
-            if self._origin is not None:
-                run = ExtentMap.from_runs([(NEW, self._new_rows - self._pending, self._pending)])
-                self._origin = edit.concat(self._origin, run)
-            self._pending = 0
-
-    def origin(self) -> ExtentMap:
-        """Return which base or new row each row is."""
-        self._show_appended()
-        if self._origin is not None:
-            return self._origin
-        return ExtentMap.from_runs([(BASE, 0, self.state.length), (NEW, 0, self._new_rows)])
+        """Return the extent map with all changes: over the stored segments, with the buffer behind them."""
+        return self._rows.map()
 
     def view(self) -> Content:
         """Return the rows as they are now, to read from."""
@@ -294,11 +199,14 @@ class Column:
             with self.lock:
                 found = self._view
                 if found is None:
-                    extents, segments = self.content(), self.base()[0]
-                    if self._stored is None:
-                        self._stored = [None] * len(segments)
-                    found = self._view = Content(self, extents, segments, self._stored, self.buffer)
+                    found = self._view = Content(self, self.content(), self.base()[0], self._sources(), self.buffer)
         return found
+
+    def _sources(self) -> list[Source | None]:
+        """Return the sources of the stored segments, None where one was not opened yet."""
+        if self._stored is None:
+            self._stored = [None] * len(self.base()[0])
+        return self._stored
 
     def source(self, index: int) -> Source:
         """Return the source at ``index``, opening it on first use (no I/O)."""
@@ -308,14 +216,50 @@ class Column:
         """Return how to read the rows, and the sources that the plan numbers."""
         fork.check()
         self.session.keep()
-        return self.view().plan(rows)
+        view = self._view
+        if view is None:
+            with self.lock:
+                wanted = range(*rows.indices(len(self))) if isinstance(rows, slice) else rows
+                if len(wanted) and self._view is None and self._rows.few(len(wanted), self.buffer.rows):
+                    return self._plan_few(wanted)
+            view = self.view()
+        return view.plan(rows)
+
+    def _plan_few(self, wanted: Iterable[int]) -> tuple[Plan, Sequence[Source]]:
+        """Plan without a look at the other rows, which in a loop over rows would cost more than all of the loop."""
+        found: dict[int, tuple[Source, list[int], list[int]]] = {}
+        for position, row in enumerate(wanted):
+            source, at = self._locate(int(row))
+            _, there, here = found.setdefault(id(source), (source, [], []))
+            there.append(at)
+            here.append(position)
+        runs = (
+            Run(number, np.array(there, np.int64), np.array(here, np.int64))
+            for number, (_, there, here) in enumerate(found.values())
+        )
+        return Plan(tuple(runs), position + 1), [source for source, _, _ in found.values()]
 
     def locate(self, row: int) -> tuple[Source, int]:
         """Return the source of one row and the row there."""
         fork.check()
-        view = self._view or self.view()
+        view = self._view
+        if view is None:
+            with self.lock:
+                if self._view is None and self._rows.few(1, self.buffer.rows):
+                    return self._locate(row)
+            view = self.view()
         index, at = view.extents.locate_one(row)
         return view.source(index), at
+
+    def _locate(self, row: int) -> tuple[Source, int]:
+        index, at = self._rows.locate_one(row)
+        sources = self._sources()
+        if index == len(sources):
+            return self.buffer.locate(at)
+        source = sources[index]
+        if source is None:
+            source = sources[index] = self.session.open_source(self.base()[0][index], self.key, self.spec.dtype)
+        return source, at
 
     # ------------------------------------------------------------ changing rows
 
@@ -339,11 +283,10 @@ class Column:
 
     def append(self, sample: Array | Encoded) -> None:
         """Append one prepared sample (not for sequences)."""
+        first = self.buffer.rows
         self.buffer.push(sample, self.next_id())
-        self._new_rows += 1
-        self._pending += 1
         self._view = None  # before the length, so that a reader who sees the new length does not take the old rows
-        self._length += 1
+        self._rows.append(first)
 
     def extend(self, prepared: Prepared, count: int, counts: Sequence[int] | None = None, *, borrow: bool) -> None:
         """Append ``count`` rows of prepared samples; ``borrow`` if the caller keeps the arrays as they are."""
@@ -351,16 +294,15 @@ class Column:
 
     def add(self, prepared: Prepared, ids: IdArray, counts: Sequence[int] | None, *, borrow: bool) -> None:
         """Append rows that have ids already."""
+        first = self.buffer.rows
         self.buffer.push_many(prepared, ids, counts, borrow)
-        self._new_rows += len(ids)
-        self._pending += len(ids)
         self._view = None
-        self._length += len(ids)
+        self._rows.append(first, len(ids))
 
     @property
     def only_appended(self) -> bool:
         """Whether the buffer holds new rows only, all of them still there."""
-        return self._origin is None and self._new_rows == self.buffer.rows
+        return self._rows.only_appended
 
     def hold_back(self, keep: int) -> Block:
         """Let a flush see only the first buffered rows, and return the others; only where `only_appended`."""
@@ -376,66 +318,37 @@ class Column:
     def _recount(self, buffer: ColumnBuffer) -> None:
         """Take another buffer of new rows only."""
         self.buffer = buffer
-        self._content = self._view = self._under = None
-        self._new_rows = self._pending = buffer.rows
-        self._length = self.state.length + buffer.rows
+        self._view = None
+        self._rows = Edited(self.state.length, self._numbered)
+        self._rows.append(0, buffer.rows)
 
     def ids_of(self, rows: IntArray) -> IdArray:
         """Return the sample ids of rows of this version, ``(n,) uint64``."""
-        if len(rows) != 1:
-            return gather_ids(*self.plan(rows))
-        row = int(rows[0])
-        found = self._over.get(row)
-        if found is not None:
-            return np.array([found[1]], np.uint64)
-        if self._under is None or row >= self._under.extents.length:
-            self._under = self.view()
-        return gather_ids(*self._under.plan(rows))
+        return gather_ids(*self.plan(rows))
 
-    def replace(self, rows: IntArray, prepared: Prepared, ids: IdArray, counts: Sequence[int] | None) -> None:
-        """Give rows (unique, of this version) new content; they keep their ids."""
-        start = self.buffer.rows
-        if len(rows) == 1:  # many a loop replaces row after row: the map is edited once for all of them
-            self._show_appended()
-            self.buffer.push_many(prepared, ids, counts, False)
-            self._over[int(rows[0])] = (start, int(ids[0]))
+    def replace(
+        self, rows: IntArray, items: Array | Encoded | Prepared, ids: IdArray, counts: Sequence[int] | None
+    ) -> None:
+        """Give rows (unique, of this version) new content, one row perhaps a bare sample; they keep their ids."""
+        first = self.buffer.rows
+        if isinstance(items, Prepared):
+            self.buffer.push_many(items, ids, counts, False)
         else:
-            content = self.content()
-            self.buffer.push_many(prepared, ids, counts, False)
-            new = ExtentMap.from_runs([(len(self.base()[0]), start, len(rows))])
-            self._content = edit.replace(content, rows, new)
-        origin = self.origin()
-        which, where = origin.locate(rows)
-        self._touched.append(where[which == BASE])
-        self._origin = origin
+            self.buffer.push(items, int(ids[0]))
         self._view = None
+        self._rows.replace(rows, first)
 
     def delete(self, rows: IntArray) -> None:
         """Remove rows (unique, of this version)."""
-        content, origin = self.content(), self.origin()
-        self._content = edit.delete(content, rows)
-        self._origin = edit.delete(origin, rows)
         self._view = None
-        self._length -= len(rows)
+        self._rows.delete(rows)
 
     def clear(self) -> None:
         """Remove all rows."""
-        self.delete(np.arange(self._length))
+        self._view = None
+        self._rows.clear()
         self.cleared = True
 
-    # ------------------------------------------------------------ what changed
-
-    def changed_rows(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Return (base rows updated, base rows removed, rows of this version that are new), each sorted."""
-        if self._origin is None:
-            return np.empty(0, np.int64), np.empty(0, np.int64), np.arange(self.state.length, self._length)
-        # base rows keep their order and new rows follow them, so the runs of `origin` say it without a row-wise look
-        origin = self.origin()
-        base = origin.segment == BASE
-        starts = np.append(origin.start[base], self.state.length)
-        ends = np.concatenate(([0], (origin.start + origin.count)[base]))
-        removed = ranges(ends, starts - ends)
-        touched = np.unique(np.concatenate(self._touched)) if self._touched else np.empty(0, np.int64)
-        if len(removed):
-            touched = touched[~np.isin(touched, removed, assume_unique=True)]
-        return touched, removed, np.arange(self._length - int(origin.count[~base].sum()), self._length)
+    def changed_rows(self) -> tuple[IntArray, IntArray, int]:
+        """Return (base rows updated, base rows removed, both sorted, and the number of rows that are new)."""
+        return self._rows.changes()

@@ -106,7 +106,7 @@ def _collect(column: Column) -> _Written:
         return _collect_appended(column)
     content = column.content()
     updated, removed, new = column.changed_rows()
-    appended = edit.slice_(content, len(content) - len(new), len(content))
+    appended = edit.slice_(content, len(content) - new, len(content))
     # where an updated base row is now: as many rows further up as base rows before it were removed
     now = updated - np.searchsorted(removed, updated)
     wanted = edit.concat(appended, edit.take(content, now))

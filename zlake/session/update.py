@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from zlake.errors import RowIndexError, SampleExtendError, SampleUpdateError, ZlakeError
-from zlake.samples import Prepared
 from zlake.session.append import extend_samples
 from zlake.session.column import Column
-from zlake.session.prepare import Ready, forget_names, keep_names, prepare_rows, settle
+from zlake.session.prepare import Ready, forget_names, keep_names, prepare_row, prepare_rows, settle
 from zlake.session.session import Session, alone
 from zlake.types import IntArray
 
@@ -44,12 +43,11 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
                 raise TypeError(f"several rows take a sequence of as many samples, not one {type(samples).__name__}")
             if len(samples) != len(rows):
                 raise RowIndexError(f"{len(rows)} rows are selected, but {len(samples)} samples given")
-            ready.append(prepare_rows(column, samples))
+            ready.append(prepare_row(column, samples[0]) if len(rows) == 1 else prepare_rows(column, samples))
     except (ZlakeError, ValueError, TypeError) as error:
         forget_names(session.columns.values())
         raise SampleUpdateError(f"cannot update tensor {name!r}: {error}; nothing was changed") from error
     for one in ready:
-        assert isinstance(one.items, Prepared)
         settle(one)  # rows of a sequence may have had no item yet
         one.column.replace(rows, one.items, one.column.ids_of(rows), one.counts)
         keep_names(one.column)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from zlake.extents.places import Substitution
 from zlake.format.documents import Extent, ExtentPage, ExtentTable, SegmentTensor
 from zlake.types import IntArray
 from zlake.versions.draft import Draft
-from zlake.versions.objects import Located, Objects, to_table
+from zlake.versions.objects import Located, Objects
 
 SEGMENT_BYTES: Final = 256
 EXTENT_BYTES: Final = 16
@@ -27,6 +28,8 @@ DOCUMENT_TABLES_BYTES: Final = 512 * limits.KIB
 """What the inline tables of all tensors may take in one document."""
 EDITED_PAGE_BYTES: Final = 64 * limits.KIB
 """A page whose extents were edited is cut into pages of about this size: what is edited once is edited again."""
+SPREAD_PAGE_BYTES: Final = 256 * limits.KIB
+"""The same of neighbouring pages that were edited at once: each page costs two objects."""
 PAGE_FANOUT: Final = 4
 """How many neighbouring pages of one size class are merged into one."""
 
@@ -43,11 +46,14 @@ def load_extents(table: ExtentTable, objects: Objects) -> Located:
         return table.segments, inline_map(table)
     parts = objects.extent_pages([page.id for page in table.pages])
     parts.append((table.segments, inline_map(table)))
+    return together(parts)
+
+
+def together(parts: Iterable[Located]) -> Located:
+    """Return the rows of several tables, one behind the other, as those of one."""
     numbers: dict[str, int] = {}
     segments: list[SegmentTensor] = []
-    maps = []
-    for entries, extents in parts:
-        maps.append(edit.renumber(extents, adopt(segments, numbers, entries)))
+    maps = [edit.renumber(extents, adopt(segments, numbers, entries)) for entries, extents in parts]
     return tuple(segments), edit.join(maps)
 
 
@@ -223,13 +229,14 @@ class TableEditor:
             return []
         if len(self._parts) == 1:
             return [(self._parts[0], rows, None)]
+        order = np.argsort(rows, kind="stable")
         ends = np.cumsum([part.rows for part in self._parts])
-        number = np.searchsorted(ends, rows, side="right")
-        found = []
-        for i in np.unique(number).tolist():
-            which = (number == i).nonzero()[0]
-            part = self._parts[i]
-            found.append((part, rows[which] - (int(ends[i]) - part.rows), which))
+        cuts = np.searchsorted(rows[order], ends).tolist()
+        found: list[tuple[Part, IntArray, IntArray | None]] = []
+        for part, end, low, high in zip(self._parts, ends.tolist(), [0, *cuts], cuts, strict=False):
+            if low < high:
+                which = order[low:high]
+                found.append((part, rows[which] - (end - part.rows), which))
         return found
 
     def store(self, draft: Draft, inline_bytes: int) -> ExtentTable:
@@ -243,11 +250,13 @@ class TableEditor:
             What the inline part may take in the document, about.
         """
         pages: list[ExtentPage] = []
-        for part in self._parts[:-1]:
-            if not part.changed and part.page is not None:
-                pages.append(part.page)
-            elif part.rows:
-                for piece in _cut(*part.pruned()):
+        for changed, group in groupby(self._parts[:-1], lambda part: part.changed):
+            if not changed:
+                pages.extend(part.page for part in group if part.page is not None)
+            elif parts := [part.pruned() for part in group if part.rows]:
+                # changes all over the place will come again: few large pages then, small ones where one was changed
+                most = EDITED_PAGE_BYTES if len(parts) == 1 else SPREAD_PAGE_BYTES
+                for piece in _cut(*together(parts), most):
                     pages.extend(draft.extent_pages(*piece))
         segments, extents = self._parts[-1].pruned()
         spilled = _spill(segments, extents, inline_bytes)
@@ -295,9 +304,9 @@ def _spill(segments: Sequence[SegmentTensor], extents: ExtentMap, most: int) -> 
     return extents.length if not kept else int(extents.ends[n - 1 - kept])
 
 
-def _cut(segments: Sequence[SegmentTensor], extents: ExtentMap) -> Iterator[Located]:
-    """Yield the map in pieces of about `EDITED_PAGE_BYTES`, each over the whole table."""
-    pieces = -(-(len(segments) * SEGMENT_BYTES + extents.n_extents * EXTENT_BYTES) // EDITED_PAGE_BYTES)
+def _cut(segments: Sequence[SegmentTensor], extents: ExtentMap, most: int) -> Iterator[Located]:
+    """Yield the map in pieces of about ``most`` bytes, each over the whole table."""
+    pieces = -(-(len(segments) * SEGMENT_BYTES + extents.n_extents * EXTENT_BYTES) // most)
     start = 0
     for part in np.array_split(extents.ends, max(1, min(pieces, extents.n_extents))):
         end = int(part[-1])
@@ -319,11 +328,7 @@ def _merge(pages: list[ExtentPage], tail: Located, draft: Draft, objects: Object
         merged = [*objects.extent_pages([page.id for page in group]), *merged]
         pages = pages[: -(PAGE_FANOUT - 1)]
         size = total
-    segments: list[SegmentTensor] = []
-    numbers: dict[str, int] = {}
-    tables = [to_table(edit.renumber(extents, adopt(segments, numbers, entries))) for entries, extents in merged]
-    joined = np.concatenate(tables)
-    return pages + draft.extent_pages(segments, ExtentMap.normalized(joined[:, 0], joined[:, 1], joined[:, 2]))
+    return pages + draft.extent_pages(*together(merged))
 
 
 def _size_class(extents: int) -> int:
