@@ -75,11 +75,12 @@ def main() -> None:
     except zlake.errors.MergeConflictError as error:
         say(f"merging chen: {len(error.conflicts)} conflicts, and nothing was changed")
         for conflict in error.conflicts:
-            say(f"  row {conflict.ours_row} of {conflict.tensor!r}, sample {conflict.sample_id}: {conflict.kind}")
+            ours, theirs = (conflict.data(side)["text"][0] for side in ("ours", "theirs"))
+            say(f"  row {conflict.ours_row} of {conflict.tensor!r}: main says {ours!r}, chen says {theirs!r}")
 
     # The two sides agree on eight of the ten: zlake saw that by itself. The rest is ours to decide.
     def trust_the_doubt(conflict: zlake.MergeConflict) -> str:
-        return "theirs"
+        return "theirs" if conflict.data("theirs")["text"] == ["illegible"] else "ours"
 
     ds.merge("chen", conflict_resolution=trust_the_doubt)
     names = ds.label.info["class_names"]

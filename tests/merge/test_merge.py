@@ -293,6 +293,25 @@ def test_class_names_merge_by_name() -> None:
     assert ds.x.info["class_names"] == ["cat", "dog", "emu", "fox"]
 
 
+def test_conflicts_of_classes_that_both_sides_added() -> None:
+    ds = zlake.empty(f"mem://merge-{next(_names)}")
+    ds.create_tensor("x", htype="class_label", class_names=["cat"])
+    ds.x.extend(["cat"] * 3)
+    ds.commit("base")
+    split(ds, lambda ds: ds.x.__setitem__(1, "dog"), lambda ds: (ds.pop(0), ds.x.__setitem__(0, "emu")))
+    with pytest.raises(MergeConflictError) as caught:
+        ds.merge("other")
+    (conflict,) = caught.value.conflicts
+    assert (conflict.base_row, conflict.ours_row, conflict.theirs_row) == (1, 1, 0)
+    assert (conflict.base.item(), conflict.ours.item(), conflict.theirs.item()) == (0, 1, 1)
+    sides = [conflict.data("base"), conflict.data("ours"), conflict.data("theirs")]
+    assert [side["text"] for side in sides if side] == [["cat"], ["dog"], ["emu"]]
+    with pytest.raises(MergeError, match="'base', 'ours', 'theirs', not 'mine'"):
+        conflict.data("mine")
+    ds.merge("other", lambda conflict: "theirs" if conflict.data("theirs")["text"] == ["emu"] else None)
+    assert ds.x.data()["text"] == [["emu"], ["cat"]]
+
+
 def test_two_writers_add_class_names() -> None:
     path = f"mem://merge-{next(_names)}"
     one = zlake.empty(path)

@@ -267,8 +267,8 @@ class Versioned(Structure):
             Branch, tag or commit to merge.
         conflict_resolution
             Who wins where both sides changed the same thing: ``"ours"``, ``"theirs"``, or a function that is given each
-            conflict (with ``tensor``, ``sample_id``, ``kind``, and the samples as ``base``, ``ours`` and ``theirs``)
-            and returns one of these, or None to leave it. By default nobody: that is an error.
+            `MergeConflict` (with ``tensor``, ``sample_id``, ``kind``, and the samples as ``base``, ``ours`` and
+            ``theirs``) and returns one of these, or None to leave it. By default nobody: that is an error.
         delete_removed_tensors
             Delete the tensors that the target deleted.
         force

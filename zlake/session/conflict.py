@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, Literal
 
+import numpy as np
+
+from zlake.errors import MergeError
 from zlake.format.documents import Snapshot
 from zlake.session import present
+from zlake.session.column import Column
 from zlake.session.session import Session
 from zlake.versions.conflicts import Conflict
 from zlake.versions.read_head import detached
 from zlake.versions.repository import Repository
+
+Side = Literal["base", "ours", "theirs"]
+
+_SIDES: Final[tuple[Side, ...]] = ("base", "ours", "theirs")
+"""In the order of a conflict's states."""
 
 
 class Values:
@@ -25,14 +34,13 @@ class Values:
         self._repository = repository
         self._sessions: dict[str, Session] = {}
 
-    def read(self, snapshot: Snapshot, key: str, row: int) -> Any:
-        """Return a sample as ``numpy()`` gives it."""
+    def column(self, snapshot: Snapshot, key: str) -> Column:
+        """Return a tensor as it is in a state."""
         session = self._sessions.get(snapshot.id)
         if session is None:
             session = Session(self._repository, detached(snapshot), read_only=True)
             self._sessions[snapshot.id] = session
-        column = next(column for column in session.columns.values() if column.key == key)
-        return present.one(column, row)
+        return next(column for column in session.columns.values() if column.key == key)
 
 
 class MergeConflict:
@@ -85,21 +93,41 @@ class MergeConflict:
     @property
     def base(self) -> Any:
         """The sample where the sides parted, read now; None where it was not there."""
-        return self._value(0, self._conflict.base_row)
+        return self._value("base")
 
     @property
     def ours(self) -> Any:
         """The sample on the branch that is open, read now; None where it is gone."""
-        return self._value(1, self._conflict.ours_row)
+        return self._value("ours")
 
     @property
     def theirs(self) -> Any:
         """The sample on the other side, read now; None where it is gone."""
-        return self._value(2, self._conflict.theirs_row)
+        return self._value("theirs")
 
-    def _value(self, side: int, row: int | None) -> Any:
+    def data(self, side: Side) -> dict[str, Any] | None:
+        """Return the sample of one side as `Tensor.data` does; None where it is not there.
+
+        Of class labels it has the ``text``: the numbers of classes that were added are each side's own.
+
+        Raises
+        ------
+        MergeError
+            If there is no such side.
+        """
+        if side not in _SIDES:
+            raise MergeError(f"a conflict has the sides {', '.join(map(repr, _SIDES))}, not {side!r:.100}")
+        found = self._found(side)
+        return None if found is None else present.data(*found, lambda: np.array([found[1]]), (), False)
+
+    def _value(self, side: Side) -> Any:
+        found = self._found(side)
+        return None if found is None else present.one(*found)
+
+    def _found(self, side: Side) -> tuple[Column, int] | None:
         conflict = self._conflict
-        return None if row is None else self._values.read(conflict.states[side], conflict.key, row)
+        row: int | None = getattr(conflict, f"{side}_row")
+        return None if row is None else (self._values.column(conflict.states[_SIDES.index(side)], conflict.key), row)
 
     def __repr__(self) -> str:
         sample = "" if self.sample_id is None else f" sample {self.sample_id}"

@@ -8,13 +8,11 @@ import numpy as np
 
 from zlake.extents import edit
 from zlake.extents.map import EMPTY, ExtentMap
-from zlake.extents.places import find_rows
-from zlake.format.documents import ExtentTable, Snapshot, TensorState
+from zlake.format.documents import Snapshot, TensorState
 from zlake.types import IdArray, IntArray
 from zlake.versions import diffing, idruns
-from zlake.versions.changes import NO_ROWS, RowChanges, RowReader
+from zlake.versions.changes import RowChanges, RowReader
 from zlake.versions.conflicts import Conflicts
-from zlake.versions.extent_store import load_extents
 from zlake.versions.manifests import Manifests
 from zlake.versions.objects import Objects
 from zlake.versions.whereabouts import Mask, Whereabouts
@@ -128,7 +126,7 @@ class _Tensor:
         ours, theirs = edit.take(rows.appended, mine), edit.take(new.extents, other)
         differ = (~self.at.same((rows.segments, ours), (self.at.segments, theirs))).nonzero()[0]
         places = new.rows[other]
-        made = self._decide_rows("added here and there, differently", ids[differ], None, places[differ], ours, differ)
+        made = self._decide_rows("added here and there, differently", ids[differ], None, places[differ])
         changed = differ[made]
         if len(changed):
             self.put.append((edit.take(ours, changed), places[changed], ids[changed]))
@@ -181,8 +179,6 @@ class _Tensor:
             rows.updated_ids[gone],
             rows.updated_rows[gone],
             None,
-            rows.updated,
-            gone,
         )
         changed = self.at.changed(rows.updated_rows, rows.updated_ids, at, moved)
         theirs = edit.take(self.at.onto, at[changed])
@@ -197,8 +193,6 @@ class _Tensor:
             rows.updated_ids[changed],
             rows.updated_rows[changed],
             at[changed],
-            rows.updated,
-            changed,
         )
         return keep
 
@@ -224,30 +218,27 @@ class _Tensor:
 
     # ------------------------------------------------------------ deciding
 
-    def _decide_rows(
-        self,
-        kind: str,
-        ids: IdArray,
-        base_rows: IntArray | None,
-        onto_rows: IntArray | None,
-        carried: ExtentMap | None = None,
-        which: IntArray = NO_ROWS,
-    ) -> Mask:
-        """Let somebody decide about samples; ``carried`` at ``which`` is what the changes make of them."""
+    def _decide_rows(self, kind: str, ids: IdArray, base_rows: IntArray | None, onto_rows: IntArray | None) -> Mask:
+        """Let somebody decide about samples."""
+        return self.conflicts.decide_rows(
+            kind, self.state.name, self.state.key, ids, base_rows, onto_rows, lambda: self._target_rows(ids)
+        )
 
-        def target_rows() -> IntArray:
-            if carried is None or self.engine.target is None:
-                return np.full(len(ids), -1)
-            return self._target_rows(edit.take(carried, which))
+    def _target_rows(self, ids: IdArray) -> IntArray:
+        """Return which rows of the state that the changes lead to hold what it made of samples; -1 for none.
 
-        return self.conflicts.decide_rows(kind, self.state.name, self.state.key, ids, base_rows, onto_rows, target_rows)
-
-    def _target_rows(self, carried: ExtentMap) -> IntArray:
-        """Return which rows of the state that the changes lead to these are."""
-        assert self.engine.target is not None
+        Found by id: where class names were united, the changes hold samples that are not those of that state.
+        """
+        found = np.full(len(ids), -1)
+        if self.engine.target is None:
+            return found
         state = next((each for each in self.engine.target.tensors if each.key == self.state.key), None)
-        entries, extents = load_extents(ExtentTable() if state is None else state.extents, self.engine.objects)
-        numbers = {entry.segment: i for i, entry in enumerate(entries)}
-        renumbered = np.array([numbers.get(entry.segment, len(entries)) for entry in self.rows.segments], np.int64)
-        segment, row = carried.locate(np.arange(carried.length))
-        return find_rows(extents, renumbered[segment], row)
+        if state is None:
+            return found
+        engine = self.engine
+        there = Whereabouts(self.state, state, engine.objects, engine.reader, engine.manifests, self.conflicts).new()
+        if there is not None and len(there.ids):
+            order = np.argsort(there.ids)
+            near = order[np.minimum(np.searchsorted(there.ids[order], ids), len(order) - 1)]
+            found = np.where(there.ids[near] == ids, there.rows[near], -1)
+        return found
