@@ -14,7 +14,6 @@ import pytest
 
 import zlake
 from tests.format.test_emitted import BESIDE, validate
-from tests.spec.reader import Dataset
 
 SPEC = Path(__file__).parents[2] / "spec"
 LISTED = json.loads((SPEC / "examples" / "examples.json").read_text(encoding="utf-8"))
@@ -57,21 +56,6 @@ def test_the_whole_example_reads_as_written(make: ModuleType) -> None:
     assert report, report
 
 
-def test_the_second_reader_finds_the_same(make: ModuleType) -> None:
-    ds = zlake.load(SPEC / "examples" / "whole", read_only=True)
-    read = Dataset(SPEC / "examples" / "whole")
-    assert [commit["id"] for commit in read.log()] == [commit["commit"] for commit in ds.commits]
-    assert read.info == dict(ds.info)
-    for name in ("dense", "ragged", "plane", "sharded", "group/blosc", "group/gzip", "tiled"):
-        tensor = read.tensors[name]
-        assert tensor.ids() == ds[name].ids().tolist()
-        for row, expected in enumerate(ds[name].numpy(aslist=True)):
-            np.testing.assert_array_equal(tensor[row], expected)
-    assert [read.tensors["text"][row] for row in range(len(ds))] == ds.text.text()
-    layouts = set().union(*(tensor.layouts for tensor in read.tensors.values()))
-    assert layouts == {(layout, sharded) for layout in ("dense", "ragged", "encoded") for sharded in (False, True)}
-
-
 def test_the_example_of_versions_reads_as_written() -> None:
     path = SPEC / "examples" / "versions"
     ds = zlake.load(path, read_only=True)
@@ -85,28 +69,6 @@ def test_the_example_of_versions_reads_as_written() -> None:
     report = ds.verify(deep=True)
     assert report, report
     assert (report.restorable, report.leases) == (("side",), 1)
-
-
-def test_the_second_reader_finds_the_same_versions() -> None:
-    path = SPEC / "examples" / "versions"
-    ds = zlake.load(path, read_only=True)
-    read = Dataset(path)
-    assert [read.tensors["x"][row].tolist() for row in range(5)] == ds.x.numpy().tolist()
-    assert [commit["id"] for commit in read.log()] == [commit["commit"] for commit in ds.commits]
-    merged = read.load(ds.commit_id, "commit")
-    assert len(merged["parents"]) == 2
-    assert merged["parents"][0] == ds.commits[1]["commit"]
-    # the second parent is what the tombstone of the branch names
-    assert read.deleted_branch("side")["commit"] == merged["parents"][1]
-    assert read.load(merged["parents"][1], "commit")["message"] == "one row on side"
-    with pytest.raises(AssertionError):
-        Dataset(path, "old")
-    (lease,) = read.leases()
-    assert lease == {"document": "lease/1", "id": lease["id"], "number": 0, "snapshot": ds.commit_id, "seconds": 3600}
-    marked = read.marked()
-    assert marked["commits"]
-    assert not marked["commits"] & read.reached()
-    assert all(read.exists(f"commits/{each}/zarr.json") for each in marked["commits"])
 
 
 def test_the_example_of_versions_validates() -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import zlake
-from tests.spec.reader import Dataset
+from tests.spec.second import Dataset, Tensor
 from zlake import limits
 
 rng = np.random.default_rng(7)
@@ -20,6 +20,11 @@ rng = np.random.default_rng(7)
 def same(found: Any, expected: Any) -> None:
     assert np.asarray(found).dtype == np.asarray(expected).dtype
     np.testing.assert_array_equal(found, expected)
+
+
+def layouts(tensor: Tensor) -> set[tuple[str, bool]]:
+    """Return layout and whether it is sharded, of every part."""
+    return {(part.layout, bool(part.shard)) for part, _ in tensor.places}
 
 
 @pytest.mark.parametrize("codec", [None, "zstd", "lz4", "gzip", "blosc"])
@@ -34,9 +39,9 @@ def test_dense(tmp_path: Path, codec: str | None, dtype: str) -> None:
     ds.small.extend(small)
     ds.large.extend(large)
     ds.commit()
-    read = Dataset(tmp_path / "x").tensors
-    assert read["small"].layouts == {("dense", False)}
-    assert read["large"].layouts == {("dense", True)}
+    read = Dataset(tmp_path / "x").state("main")
+    assert layouts(read["small"]) == {("dense", False)}
+    assert layouts(read["large"]) == {("dense", True)}
     same(np.stack([read["small"][i] for i in range(5)]), small)
     same(np.stack([read["large"][i] for i in range(size)]), large)
 
@@ -47,7 +52,7 @@ def test_a_sample_cut_along_every_axis(tmp_path: Path) -> None:
     ds.create_tensor("huge", dtype="uint8")
     ds.huge.append(huge)
     ds.huge.append(huge[:7])
-    tensor = Dataset(tmp_path / "x").tensors["huge"]
+    tensor = Dataset(tmp_path / "x").state("main")["huge"]
     assert any(part.entry["inner"][1] < 1500 for part, _ in tensor.places)
     same(tensor[0], huge)
     same(tensor[1], huge[:7])
@@ -63,9 +68,9 @@ def test_ragged_of_any_rank(tmp_path: Path, codec: str | None) -> None:
     ds.flat.extend(flat)
     ds.boxes.extend(boxes)
     ds.commit()
-    read = Dataset(tmp_path / "x").tensors
-    assert read["flat"].layouts == {("ragged", True)}
-    assert read["boxes"].layouts == {("ragged", False)}
+    read = Dataset(tmp_path / "x").state("main")
+    assert layouts(read["flat"]) == {("ragged", True)}
+    assert layouts(read["boxes"]) == {("ragged", False)}
     for name, expected in (("flat", flat), ("boxes", boxes)):
         for i, sample in enumerate(expected):
             same(read[name][i], sample)
@@ -76,11 +81,11 @@ def test_sidecars_of_several_chunks(tmp_path: Path) -> None:
     ds = zlake.empty(tmp_path / "x")
     ds.create_tensor("t", dtype="uint8")
     ds.t.extend([np.full(i % 3, i % 251, np.uint8) for i in range(n)])
-    tensor = Dataset(tmp_path / "x").tensors["t"]
+    tensor = Dataset(tmp_path / "x").state("main")["t"]
     assert tensor.places[0][0].entry["sidecar"] > 0
     for i in (0, 1, 2, n // 2, n - 1001, n - 1000, n - 1):
         same(tensor[i], np.full(i % 3, i % 251, np.uint8))
-    assert [tensor.ids()[i] for i in (0, n - 1)] == [ds.t.ids()[i] for i in (0, n - 1)]
+    assert [tensor.ids[i] for i in (0, n - 1)] == [ds.t.ids()[i] for i in (0, n - 1)]
 
 
 @pytest.mark.parametrize("codec", ["jpeg", "png"])
@@ -94,7 +99,7 @@ def test_images_are_the_files_that_were_given(tmp_path: Path, codec: str) -> Non
     ds.create_tensor("image", htype="image", sample_compression=codec)
     ds.image.extend([zlake.read(file) for file in files])
     ds.commit()
-    tensor = Dataset(tmp_path / "x").tensors["image"]
+    tensor = Dataset(tmp_path / "x").state("main")["image"]
     for i, file in enumerate(files):
         assert tensor[i] == (file, (20 + i, 30, 3))
 
@@ -105,7 +110,7 @@ def test_arrays_compressed_one_by_one(tmp_path: Path, codec: str) -> None:
     ds = zlake.empty(tmp_path / "x")
     ds.create_tensor("a", dtype="int16", sample_compression=codec)
     ds.a.extend(arrays)
-    tensor = Dataset(tmp_path / "x").tensors["a"]
+    tensor = Dataset(tmp_path / "x").state("main")["a"]
     for i, expected in enumerate(arrays):
         same(tensor[i], expected)
 
@@ -121,7 +126,7 @@ def test_text_and_json(tmp_path: Path, codec: str | None) -> None:
     ds.create_tensor("list", htype="list", sample_compression=codec)
     ds.create_tensor("words", htype="tag", sample_compression=codec)
     ds.extend({"text": texts, "json": values, "list": lists, "words": [["a", "b"], [], ["c"], ["d"]]})
-    read = Dataset(tmp_path / "x").tensors
+    read = Dataset(tmp_path / "x").state("main")
     assert [read["text"][i] for i in range(4)] == texts
     assert [read["json"][i] for i in range(4)] == values
     assert [read["list"][i] for i in range(4)] == lists
@@ -138,7 +143,7 @@ def test_sequences(tmp_path: Path) -> None:
     ds.dense.extend(dense)
     ds.ragged.extend(ragged)
     ds.text.extend([["a", "bc"], [], ["d"]])
-    read = Dataset(tmp_path / "x").tensors
+    read = Dataset(tmp_path / "x").state("main")
     assert [read["text"][i] for i in range(3)] == [["a", "bc"], [], ["d"]]
     for name, expected in (("dense", dense), ("ragged", ragged)):
         for i, items in enumerate(expected):
@@ -163,22 +168,23 @@ def test_staged_and_committed_states_edits_and_history(tmp_path: Path) -> None:
         commits.append(ds.commit(f"number {i}"))
         states.append([list(row) for row in expected])
     ds.t.append(np.array([7, 8]))
+    dataset = Dataset(tmp_path / "x")
     for commit, state in zip(commits, states, strict=True):
-        assert [row.tolist() for row in _rows(Dataset(tmp_path / "x", commit))] == state
-    head = Dataset(tmp_path / "x")
+        assert [row.tolist() for row in dataset.state(commit)["t"]] == state
+    head = dataset.state("main")
+    log = dataset.log(head.snapshot)
     assert head.snapshot["kind"] == "staged"
-    assert [row.tolist() for row in _rows(head)] == [*expected, [7, 8]]
-    assert [brief["id"] for brief in head.log()] == commits[::-1]
-    assert [brief["message"] for brief in head.log()] == [f"number {i}" for i in range(39, -1, -1)]
+    assert [row.tolist() for row in head["t"]] == [*expected, [7, 8]]
+    assert [brief["id"] for brief in log] == commits[::-1]
+    assert [brief["message"] for brief in log] == [f"number {i}" for i in range(39, -1, -1)]
     assert head.snapshot["generation"] == len(commits)
-    assert head.tensors["t"].ids() == ds.t.ids().tolist()
-    last = Dataset(tmp_path / "x", commits[-1])
+    assert head["t"].ids == ds.t.ids().tolist()
+    last = dataset.state(commits[-1])
     (diff,) = last.snapshot["diff"]["tensors"]
-    before = Dataset(tmp_path / "x", commits[-2]).tensors["t"].ids()
-    now = last.tensors["t"].ids()
-    assert sorted(last.ids(diff["appended"])) == sorted(set(now) - set(before))
-    assert sorted(last.ids(diff["removed"])) == sorted(set(before) - set(now))
-    assert last.ids(diff["updated"]) == [last.tensors["t"].ids()[18]]
+    before, now = dataset.state(commits[-2])["t"].ids, last["t"].ids
+    assert sorted(dataset.ids(diff["appended"])) == sorted(set(now) - set(before))
+    assert sorted(dataset.ids(diff["removed"])) == sorted(set(before) - set(now))
+    assert dataset.ids(diff["updated"]) == [now[18]]
 
 
 def test_pages_of_extents_and_of_ids(tmp_path: Path) -> None:
@@ -194,12 +200,13 @@ def test_pages_of_extents_and_of_ids(tmp_path: Path) -> None:
     expected = values.copy()
     expected[::2] *= -1
     ds.commit("every other row")
-    read = Dataset(tmp_path / "x")
+    dataset = Dataset(tmp_path / "x")
+    read = dataset.state("main")
     assert read.snapshot["tensors"][0]["extents"]["pages"]
-    same(np.stack(_rows(read)), expected)
+    same(np.stack(list(read["t"])), expected)
     (diff,) = read.snapshot["diff"]["tensors"]
     assert diff["updated"]["page"]
-    assert read.ids(diff["updated"]) == sorted(ds.t.ids()[::2].tolist())
+    assert dataset.ids(diff["updated"]) == sorted(ds.t.ids()[::2].tolist())
 
 
 def test_names_infos_groups(tmp_path: Path) -> None:
@@ -210,12 +217,12 @@ def test_names_infos_groups(tmp_path: Path) -> None:
     ds.info["note"] = {"nested": [1, 2.5, None, "é"]}
     ds.create_group("hollow")
     ds.commit()
-    read = Dataset(tmp_path / "x")
-    assert list(read.tensors) == ["a/b c/d", "label"]
+    read = Dataset(tmp_path / "x").state("main")
+    assert list(read.named) == ["a/b c/d", "label"]
     assert read.info == {"note": {"nested": [1, 2.5, None, "é"]}}
-    assert read.tensors["label"].info["class_names"] == many["class_names"]
-    assert "object" in read.tensors["label"].state["info"]
-    assert "hollow" in read.snapshot["groups"]
+    assert read["label"].fields["info"]["class_names"] == many["class_names"]
+    assert "object" in read.snapshot["tensors"][1]["info"]
+    assert "hollow" in read.groups
 
 
 def test_a_flipped_bit_is_refused(tmp_path: Path) -> None:
@@ -227,9 +234,4 @@ def test_a_flipped_bit_is_refused(tmp_path: Path) -> None:
     data[3] ^= 1
     path.write_bytes(data)
     with pytest.raises(AssertionError):
-        Dataset(tmp_path / "x").tensors["t"][0]
-
-
-def _rows(dataset: Dataset) -> list[np.ndarray]:
-    tensor = dataset.tensors["t"]
-    return [tensor[i] for i in range(len(tensor))]
+        Dataset(tmp_path / "x").state("main")["t"][0]

@@ -1,0 +1,144 @@
+"""Merge bases (7.13), and carrying changes over to another state (7.6, 7.14)."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from typing import Any, NamedTuple
+
+from tests.spec.second.dataset import Dataset, State, Tensor
+from tests.spec.second.diff import Changes, compare
+from tests.spec.second.documents import Body
+
+DEFAULTS = {"ndim": None, "sample_compression": None, "chunk_compression": None, "sequence": False, "options": {}}
+UNDECIDED = {"dtype": None, "ndim": None, "htype": "unspecified"}
+
+
+class Conflict(NamedTuple):
+    """What cannot be carried over: the sample of a tensor, or else what of it or of the dataset."""
+
+    tensor: str | None
+    sample: int | None
+    what: str
+
+
+def common_ancestors(dataset: Dataset, one: str, other: str) -> list[str]:
+    """Return the best common ancestors of two commits, the first of them the merge base (7.13)."""
+    reached: Counter[str] = Counter({one: 1})
+    reached[other] |= 2
+    commits = {each: dataset.snapshot(each, "commit") for each in reached}
+    waiting = [(-commit["generation"], each) for each, commit in commits.items()]
+    heapq.heapify(waiting)
+    taken = []
+    while waiting:
+        _, each = heapq.heappop(waiting)
+        if reached[each] == 3:  # from both sides, and not (4) from one that was taken
+            taken.append(commits[each])
+            reached[each] |= 4
+        for parent in commits[each]["parents"]:
+            if parent not in commits:
+                commits[parent] = dataset.snapshot(parent, "commit")
+                heapq.heappush(waiting, (-commits[parent]["generation"], parent))
+            reached[parent] |= reached[each]
+    return [each["id"] for each in sorted(taken, key=lambda c: (-c["generation"], -c["time"], c["id"]))]
+
+
+def start(dataset: Dataset, one: str | None, other: str | None) -> State:
+    """Return the state that a merge of two commits starts from (7.13)."""
+    if one is None or other is None:
+        return State()
+    first, *others = common_ancestors(dataset, one, other) or [None]
+    state = dataset.load(first)
+    for each in others:
+        state, _ = carry(dataset, start(dataset, first, each), dataset.load(each), state)
+    return state
+
+
+def carry(
+    dataset: Dataset, base: State, new: State, onto: State, *, delete: bool = False
+) -> tuple[State, list[Conflict]]:
+    """Carry what lies between ``base`` and ``new`` over to a state (7.14 step 3); conflicts are decided for that state.
+
+    With ``delete`` tensors that the new state lacks are deleted (7.6); a merge keeps them. Class names that both sides
+    changed are a conflict here: to unite them (7.14) is left out.
+    """
+    ours, theirs = compare(dataset, base, new), compare(dataset, base, onto)
+    result, conflicts = onto.copy(), list[Conflict]()
+    for key in {**base.tensors, **new.tensors}:
+        old, mine, there = (state.tensors.get(key) for state in (base, new, onto))
+        if mine is None:
+            assert old is not None
+            if delete and there is not None:
+                if theirs[key] or there.fields != old.fields:
+                    conflicts.append(Conflict(there.fields["name"], None, "deleted here, changed there"))
+                else:
+                    del result.tensors[key]
+        elif there is not None:
+            conflicts += _rows(old or Tensor({}), mine, result.tensors[key], ours[key], theirs[key])
+            conflicts += _fields(old, mine, result.tensors[key])
+        elif old is None:
+            result.tensors[key] = mine.copy()
+        elif ours[key] or mine.fields != old.fields:
+            conflicts.append(Conflict(mine.fields["name"], None, "changed here, deleted there"))
+    conflicts += [Conflict(None, None, f"info {each!r}") for each in _members(base.info, new.info, result.info)]
+    names = Counter(tensor.fields["name"] for tensor in result.tensors.values())
+    conflicts += [Conflict(name, None, "the name of two tensors") for name, count in names.items() if count > 1]
+    result.groups += [each for each in new.groups if each not in [*base.groups, *result.groups]]
+    gone = {each for each in base.groups if each not in new.groups}
+    gone -= {each for each in gone for name in names if name.startswith(f"{each}/")}
+    result.groups = [each for each in result.groups if each not in gone]
+    return result, conflicts
+
+
+def _rows(old: Tensor, mine: Tensor, result: Tensor, ours: Changes, theirs: Changes) -> list[Conflict]:
+    there, found = dict(result.rows), list[int]()
+    # an update to the content that the row had is none
+    removed, updated = set(theirs.removed), {e for e in theirs.updated if there[e].content != old.rows[e].content}
+    for each in ours.added:
+        if each not in there:
+            result.rows[each] = mine.rows[each]
+        elif there[each].content != mine.rows[each].content:
+            found.append(each)
+    for each in ours.updated:
+        if mine.rows[each].content == old.rows[each].content:
+            continue
+        if each in removed or (each in updated and there[each].content != mine.rows[each].content):
+            found.append(each)
+        elif each not in updated:
+            result.rows[each] = mine.rows[each]
+    for each in ours.removed:
+        if each in updated:
+            found.append(each)
+        else:
+            result.rows.pop(each, None)
+    return [Conflict(result.fields["name"], each, "sample") for each in found]
+
+
+def _fields(old: Tensor | None, mine: Tensor, result: Tensor) -> list[Conflict]:
+    before: Body = UNDECIDED if old is None else {**DEFAULTS, **old.fields}
+    one, other = ({**DEFAULTS, **tensor.fields} for tensor in (mine, result))
+    info = other.pop("info")
+    found = _members(before, {name: value for name, value in one.items() if name != "info"}, other)
+    found += [f"info {name!r}" for name in _members(before.get("info", {}), one["info"], info)]
+    result.fields = {**other, "info": info}
+    return [Conflict(result.fields["name"], None, each) for each in found]
+
+
+def _members(before: Body, mine: Body, result: Body) -> list[str]:
+    """Carry over each member of an object that was set or taken away; return those set differently on both sides."""
+    absent, found = object(), list[str]()
+
+    def get(members: Body, name: str) -> Any:
+        return members.get(name, absent)
+
+    for name in {**before, **mine}:
+        old, new, there = get(before, name), get(mine, name), get(result, name)
+        if new in (old, there):
+            continue
+        if there != old:
+            found.append(name)
+        elif new is absent:
+            del result[name]
+        else:
+            result[name] = new
+    return found
