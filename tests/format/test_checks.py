@@ -49,7 +49,7 @@ BROKEN: dict[str, tuple[d.Document, str]] = {
     "mark of too many": (d.GcMark(ID, pages=(ID,) * 20_001), "1 to 20000 ids, not 20001"),
     "tag without its commit": (d.Tag("v1", SNAPSHOT.id, ID), "snapshot: it is missing"),
     "tombstone with a commit": (d.Tag("v1", SNAPSHOT.id, ID, True, SNAPSHOT), "snapshot: a tombstone carries none"),
-    "tag with another commit": (d.Tag("v1", to_id(b"y" * 16), ID, snapshot=SNAPSHOT), f"{SNAPSHOT.id}, not commit pf4x"),
+    "tag with another commit": (d.Tag("v1", ID, ID, snapshot=SNAPSHOT), f"{SNAPSHOT.id}, not commit {ID}"),
     "tag with a staged snapshot": (
         d.Tag("v1", ID, ID, snapshot=d.Snapshot(ID, "staged", ID, (), 0.0)),
         "it is the staged snapshot",

@@ -43,7 +43,8 @@ def test_every_kind_of_document_is_listed_with_its_version() -> None:
 def test_limits_are_those_of_the_code() -> None:
     text = TEXTS["03-documents.md"]
     for row in (
-        f"| bytes of a document | {limits.DOCUMENT_BYTES:,} (`tag/1`: {limits.TAG_BYTES:,}; `info/1`: {limits.INFO_BYTES:,}) |",
+        f"| bytes of a document | {limits.DOCUMENT_BYTES:,} "
+        f"(`tag/1`: {limits.TAG_BYTES:,}; `info/1`: {limits.INFO_BYTES:,}) |",
         f"| bytes of a plan or receipt (chapter 11) | {limits.RECEIPT_BYTES:,} |",
         f"| nesting of arrays and objects, envelope included | {limits.MAX_DEPTH} |",
         f"| rank of a sample | {limits.MAX_NDIM} |",
