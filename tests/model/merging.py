@@ -206,19 +206,22 @@ class MergeRules(VersionRules):
             assert refused is None, f"no conflict, but in the model {refused}"
             self.check_heard(plan.asked, judge)
             assert (returned is None) == plan.nothing, (returned, plan)
-            self.stand_somewhere(who)
+            self.stand_somewhere(who, landed=not plan.nothing)
             return True
-        self.stand_somewhere(who)
+        self.stand_somewhere(who, landed=False)
         return False
 
     def is_gone(self, who: int) -> bool:
         branch = self.writers[who].branch
         return branch is not None and self.world.branches[branch].deleted
 
-    def stand_somewhere(self, who: int) -> None:
-        """Learn the branch that was made for a past commit."""
+    def stand_somewhere(self, who: int, *, landed: bool) -> None:
+        """Learn the branch that was made for a past commit, if anything landed on it."""
         writer = self.writers[who]
-        name = self.made_by_itself(who) if writer.branch is None else None
+        if writer.branch is not None:
+            return
+        name = self.made_by_itself(who)
+        assert (name is not None) == landed
         if name is not None:
             self.world.branches[name] = Branch(writer.commit)
             writer.adopt(self.world, name)
@@ -321,7 +324,9 @@ class MergeRules(VersionRules):
             return
         assert isinstance(expected, Plan)
         name, commit = self.ds[who].branch, self.ds[who].commit_id
-        assert name is not None
+        if name is None:
+            assert expected.nothing
+            return
         ours = self.world.branches[name]
         if expected.moved is not None:
             assert commit == tip
@@ -380,7 +385,9 @@ class MergeRules(VersionRules):
             return
         assert isinstance(expected, Plan)
         name = self.ds[who].branch
-        assert name is not None
+        if name is None:
+            assert expected.nothing
+            return
         if not expected.nothing:
             self.moved(name, expected)
         self.stand(who, name)

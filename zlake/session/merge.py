@@ -26,6 +26,7 @@ from zlake.session.session import Session, alone
 from zlake.versions import conflicts
 from zlake.versions.head import Head
 from zlake.versions.merge import MergeOptions
+from zlake.versions.read_head import detached
 
 Resolution = Literal["ours", "theirs"] | Callable[[MergeConflict], Literal["ours", "theirs"] | None] | None
 
@@ -59,7 +60,7 @@ def merge(
     options = MergeOptions(title, job.author, name, job.resolution, delete_removed_tensors, force)
     if first or theirs.ref.staged is not None:
         with job.telling():  # before anything is committed, so that a conflict changes nothing
-            repository.try_merge(session.head, theirs.snapshot, options, job.readers)
+            repository.merge(detached(session.head.snapshot), theirs.snapshot, options, job.readers)
     guarded = theirs.branch is None
     target = _committed(session, theirs, f"Auto commit before merging into {branch or 'another branch'}", job.author)
     if first:
@@ -154,7 +155,7 @@ class _Job:
         committing.check_text("author", author or "", limits.MAX_AUTHOR_BYTES)
         self.session = session
         self.author = author or committing.default_author()
-        self._name = (what, f"{session.head.branch} {address}")
+        self._what, self._address = what, address
         self._values = Values(session.repository)
         self._asked: dict[conflicts.Conflict, Any] = {}
         self.resolution: conflicts.Resolution = self._decide_by(resolution) if callable(resolution) else resolution
@@ -163,6 +164,11 @@ class _Job:
         self.landed = self._again()
         if self.landed is None and session.changed:
             session.flush()
+
+    @property
+    def _name(self) -> tuple[str, str]:
+        """What an attempt is remembered by; on the branch that it is made on, so that a repeated call asks for it."""
+        return self._what, f"{self.session.head.branch} {self._address}"
 
     def _again(self) -> str | None:
         error = self.session.doubts.get(self._name)
@@ -187,8 +193,15 @@ class _Job:
         return Rows(self.session, *snapshots)
 
     def run(self, do: Callable[[Head], Head | None]) -> str | None:
-        """Bring the branch to what ``do`` makes of it; return the commit, or None if it makes nothing."""
+        """Bring the branch to what ``do`` makes of it; return the commit, or None if it makes nothing.
+
+        At a past commit a branch is made, but not for nothing: it is tried first whether anything will land on it.
+        """
         session = self.session
+        if session.head.branch is None:
+            with self.telling():
+                if do(session.head) is None:
+                    return None
         session.attach()
         try:
             with self.telling(), session.advising():

@@ -12,15 +12,15 @@ from zlake.extents.map import ExtentMap
 from zlake.format.documents import Diff, Ref, SegmentTensor, Snapshot, TensorState
 from zlake.versions import refs
 from zlake.versions.apply import State, inline_bytes
-from zlake.versions.changes import NO_CHANGES, Changes
+from zlake.versions.changes import NO_CHANGES
 from zlake.versions.commit import build_commit
 from zlake.versions.draft import Draft
 from zlake.versions.extent_store import TableEditor
 from zlake.versions.head import Head
 from zlake.versions.history import ancestry
-from zlake.versions.merge import NothingToDoError
+from zlake.versions.landing import NothingToDoError, land
 from zlake.versions.objects import Objects
-from zlake.versions.protocol import Proposal, publish, write_pages, write_snapshot
+from zlake.versions.protocol import Proposal, write_pages, write_snapshot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +73,8 @@ def compact(
         As of `zlake.versions.protocol.publish`.
     """
     work = _Compaction(objects, context, moves, message, author)
-    try:
-        made = publish(objects, context, head, NO_CHANGES, work.build, lambda *_: NO_CHANGES)
-    except NothingToDoError:
+    made = land(objects, context, head, lambda _, head, draft: work.build(head, draft))
+    if made is None:
         return None
     return made, made.ref.commit if made.ref.commit in work.commits else None
 
@@ -92,7 +91,7 @@ class _Compaction:
         self.commits: set[str] = set()
         """The commits made, of which at most one is named by the branch."""
 
-    def build(self, head: Head, _: Changes, draft: Draft) -> Proposal:
+    def build(self, head: Head, draft: Draft) -> Proposal:
         if head.ref.staged is None:
             commit = self._committed(head.snapshot, head.ref, draft, True)
             if commit is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from zlake.context import Context
-from zlake.errors import ReadOnlyModeError
 from zlake.format.documents import Snapshot
 from zlake.storage.store import Store
 from zlake.versions import refs, replay
@@ -11,13 +10,17 @@ from zlake.versions.ancestors import merge_bases
 from zlake.versions.conflicts import Resolution
 from zlake.versions.head import Head
 from zlake.versions.keeping import Landed, check_again, keeping
-from zlake.versions.merge import MergeOptions, Readers, merge, merged_changes
+from zlake.versions.merge import MergeOptions, Readers, merge
 from zlake.versions.objects import Objects
 from zlake.versions.safety import check_writable
 
 
 class Joining:
-    """What a repository can do with two lines of history; each brings one branch from one whole state to another."""
+    """What a repository can do with two lines of history; each brings one branch from one whole state to another.
+
+    Given a commit in place of a branch each of them writes no version, and raises or returns what it would of a branch
+    that begins there: so it is known beforehand whether one is needed.
+    """
 
     store: Store
     context: Context
@@ -27,12 +30,6 @@ class Joining:
     def contains(self, snapshot: Snapshot, commit: Snapshot) -> bool:
         """Say whether a commit leads to a snapshot."""
         return commit.id in merge_bases(self.objects, snapshot, commit)
-
-    def try_merge(self, head: Head, target: Snapshot, options: MergeOptions, readers: Readers) -> None:
-        """Raise if `merge` would, and write nothing; the target may be a staged state."""
-        bases = merge_bases(self.objects, head.snapshot, target)
-        if target.id not in bases:
-            merged_changes(self.objects, self.context, head.snapshot, target, bases, options, readers)
 
     def merge(
         self, head: Head, target: Snapshot, options: MergeOptions, readers: Readers, *, guarded: bool = True
@@ -89,12 +86,7 @@ class Joining:
         check_again(self.objects, self.context, branch, before, commit)
 
     def _check(self, head: Head) -> None:
-        """Raise unless a head is a branch that can be written."""
-        if head.branch is None:
-            raise ReadOnlyModeError(
-                f"{self.store.url} is at the past version {head.snapshot.id}, which cannot change; "
-                "load the branch to write"
-            )
-        if head.ref.deleted:
+        """Raise if a head is a branch that cannot be written."""
+        if head.branch is not None and head.ref.deleted:
             raise refs.branch_deleted(self.store, head.branch, head.ref)
         check_writable(self.store, single_writer=self.single_writer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from msgspec import structs
 
@@ -14,24 +13,21 @@ from zlake.format.documents import Snapshot
 from zlake.versions import refs
 from zlake.versions.ancestors import merge_base, merge_bases
 from zlake.versions.apply import apply
-from zlake.versions.changes import NO_CHANGES, Changes, RowReader
+from zlake.versions.changes import Changes, RowReader
 from zlake.versions.commit import build_commit
 from zlake.versions.compare import changes_between
 from zlake.versions.conflicts import Conflicts, Resolution, listed
 from zlake.versions.draft import Draft
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
 from zlake.versions.keeping import Landed
+from zlake.versions.landing import NothingToDoError, Scratch, land
 from zlake.versions.objects import Objects
-from zlake.versions.protocol import Proposal, publish
+from zlake.versions.protocol import Proposal
 from zlake.versions.rebase import carry
 from zlake.versions.rebase_schema import SAMPLE_FIELDS
 
 Readers = Callable[..., RowReader]
 """Makes a reader of rows of tensors of these snapshots."""
-
-
-class NothingToDoError(Exception):
-    """The branch has already what was to be brought to it. Never leaves this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +68,9 @@ def merge(
 ) -> Head | None:
     """Bring what a commit and its ancestors changed to a branch; computed anew if the branch moves meanwhile.
 
+    Of a head that is no branch it is only found out what would come of it, as `zlake.versions.landing.land` says; then
+    the target may be a staged state.
+
     Parameters
     ----------
     objects, context
@@ -105,16 +104,13 @@ def merge(
         As of `zlake.versions.protocol.publish`.
     """
 
-    def build(head: Head, _: Changes, draft: Draft) -> Proposal:
-        return _build(objects, context, head, target, options, readers, draft)
+    def make(objects: Objects, head: Head, draft: Draft) -> Proposal:
+        return _made(objects, context, head, target, options, readers, draft)
 
-    try:
-        return publish(objects, context, head, NO_CHANGES, build, lambda *_: NO_CHANGES, landed)
-    except NothingToDoError:
-        return None
+    return land(objects, context, head, make, landed)
 
 
-def _build(
+def _made(
     objects: Objects,
     context: Context,
     head: Head,
@@ -129,7 +125,7 @@ def _build(
         raise NothingToDoError
     if head.ref.staged is None and (head.ref.commit is None or head.ref.commit in bases):
         return Proposal(target, refs.next_ref(head.ref, target.id, None, context), stored=True)
-    changes = merged_changes(objects, context, ours, target, bases, options, readers)
+    changes = _merged_changes(objects, context, ours, target, bases, options, readers)
     return build_commit(
         head,
         changes,
@@ -143,7 +139,7 @@ def _build(
     )
 
 
-def merged_changes(
+def _merged_changes(
     objects: Objects,
     context: Context,
     ours: Snapshot,
@@ -170,15 +166,6 @@ def merged_changes(
     carried = carry(base, changes, ours, objects, reader, conflicts, target, new_key)
     check(conflicts, f"cannot merge {options.name or target.id}")
     return carried
-
-
-class Scratch(Objects):
-    """Objects of which some are in memory alone, so that nothing may be forgotten."""
-
-    def remember(self, kind: str, object_id: str, value: Any) -> None:
-        """Keep a decoded object for good."""
-        with self._lock:
-            self._memory[kind][object_id] = value
 
 
 def _base(objects: Objects, context: Context, bases: list[str], readers: Readers) -> Snapshot:

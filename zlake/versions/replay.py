@@ -18,9 +18,10 @@ from zlake.versions.conflicts import Conflicts, Resolution
 from zlake.versions.draft import Draft
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
 from zlake.versions.keeping import Landed
-from zlake.versions.merge import NothingToDoError, Readers, check
+from zlake.versions.landing import NothingToDoError, land
+from zlake.versions.merge import Readers, check
 from zlake.versions.objects import Objects
-from zlake.versions.protocol import Build, Proposal, publish, write_pages, write_snapshot
+from zlake.versions.protocol import Proposal, write_pages, write_snapshot
 from zlake.versions.rebase import carry
 from zlake.versions.stage import build_staged
 
@@ -124,8 +125,9 @@ class _Replay:
         return Head(self.head.branch, ref, b"", commit)
 
     def _write(self, draft: Draft, made: Proposal) -> Snapshot:
-        write_pages(self.objects.store, draft)
-        write_snapshot(self.objects.store, made.snapshot)
+        if self.head.branch is not None:  # else it is a rehearsal
+            write_pages(self.objects.store, draft)
+            write_snapshot(self.objects.store, made.snapshot)
         self.objects.remember("snapshot", made.snapshot.id, made.snapshot)
         return made.snapshot
 
@@ -154,12 +156,12 @@ def replay(
         As of `zlake.versions.protocol.publish`.
     """
 
-    def build(head: Head, _: Changes, __: Draft) -> Proposal:
+    def make(objects: Objects, head: Head, _: Draft) -> Proposal:
         commit = head.ref.commit
         start = EMPTY_SNAPSHOT if commit is None else objects.snapshot(commit)
         return _Replay(objects, context, head, readers, resolution).run(start, steps)
 
-    return _publish(objects, context, head, build, landed)
+    return land(objects, context, head, make, landed)
 
 
 def rebase_branch(
@@ -191,7 +193,7 @@ def rebase_branch(
         As of `zlake.versions.protocol.publish`.
     """
 
-    def build(head: Head, _: Changes, __: Draft) -> Proposal:
+    def make(objects: Objects, head: Head, _: Draft) -> Proposal:
         base = merge_base(objects, head.snapshot, onto)
         if base == onto.id:
             raise NothingToDoError
@@ -202,14 +204,7 @@ def rebase_branch(
             )
         return _Replay(objects, context, head, readers, resolution).run(onto, _steps(objects, head.snapshot, onto))
 
-    return _publish(objects, context, head, build, landed)
-
-
-def _publish(objects: Objects, context: Context, head: Head, build: Build, landed: Landed | None) -> Head | None:
-    try:
-        return publish(objects, context, head, NO_CHANGES, build, lambda *_: NO_CHANGES, landed)
-    except NothingToDoError:
-        return None
+    return land(objects, context, head, make, landed)
 
 
 def _steps(objects: Objects, tip: Snapshot, onto: Snapshot) -> list[Step]:
