@@ -19,6 +19,18 @@ class Versioned(Structure):
     def commit(self, message: str | None = None, allow_empty: bool = False, author: str | None = None) -> str:
         """Record the branch's staged state, with everything written so far, as a commit; return its id.
 
+        What other writers have staged on the branch is recorded too.
+
+        Parameters
+        ----------
+        message
+            What `log` shows.
+        allow_empty
+            Commit although nothing has changed.
+        author
+            Who commits: by default the environment's ``ZLAKE_AUTHOR``, else git's author (``GIT_AUTHOR_NAME`` and
+            ``GIT_AUTHOR_EMAIL``, or its configuration), else the user's name.
+
         Raises
         ------
         EmptyCommitError
@@ -303,6 +315,13 @@ class Versioned(Structure):
 
         What is staged here stays staged. A merge commit counts as what it changed against its first parent.
 
+        Parameters
+        ----------
+        commit
+            Commit id, tag or branch.
+        conflict_resolution
+            As of `merge`: ``"ours"`` keeps what the branch has, ``"theirs"`` takes what the commit made.
+
         Returns
         -------
         str or None
@@ -324,6 +343,13 @@ class Versioned(Structure):
         Samples that it deleted come back at the end; if nothing was committed since, at their place. What is staged
         here stays staged. A merge commit counts as what it changed against its first parent.
 
+        Parameters
+        ----------
+        commit
+            Commit id, tag or branch.
+        conflict_resolution
+            As of `merge`: ``"ours"`` keeps what the branch has, ``"theirs"`` takes what was before the commit.
+
         Returns
         -------
         str or None
@@ -344,6 +370,14 @@ class Versioned(Structure):
 
         They keep author and message, and get new ids; the branch is moved once, at the end. What is staged here stays
         staged, on top.
+
+        Parameters
+        ----------
+        onto
+            Branch, tag or commit.
+        conflict_resolution
+            As of `merge`, and as in git the sides are those of each commit that is made again: ``"ours"`` keeps what
+            ``onto`` has, ``"theirs"`` takes what this branch's commit made.
 
         Returns
         -------

@@ -46,6 +46,9 @@ class Values:
 class MergeConflict:
     """One thing that both sides of a merge changed in ways that do not go together.
 
+    *Ours* is the branch that is open, *theirs* what is merged, picked or undone. In a rebase *ours* is what the branch
+    is put on top of, and *theirs* the branch's own commit that is being made again.
+
     Parameters
     ----------
     conflict
@@ -72,7 +75,7 @@ class MergeConflict:
 
     @property
     def kind(self) -> str:
-        """What happened, in words: *here* is the branch that is open, *there* the other side."""
+        """What happened, in words: *here* is our side, *there* is theirs."""
         return self._conflict.kind
 
     @property
@@ -82,12 +85,12 @@ class MergeConflict:
 
     @property
     def ours_row(self) -> int | None:
-        """The sample's row on the branch that is open; None where it is gone."""
+        """The sample's row on our side; None where it is gone."""
         return self._conflict.ours_row
 
     @property
     def theirs_row(self) -> int | None:
-        """The sample's row on the other side; None where it is gone."""
+        """The sample's row on their side; None where it is gone."""
         return self._conflict.theirs_row
 
     @property
@@ -97,12 +100,12 @@ class MergeConflict:
 
     @property
     def ours(self) -> Any:
-        """The sample on the branch that is open, read now; None where it is gone."""
+        """The sample on our side, read now; None where it is gone."""
         return self._value("ours")
 
     @property
     def theirs(self) -> Any:
-        """The sample on the other side, read now; None where it is gone."""
+        """The sample on their side, read now; None where it is gone."""
         return self._value("theirs")
 
     def data(self, side: Side) -> dict[str, Any] | None:
