@@ -38,9 +38,8 @@ $(READY): pyproject.toml constraints-dev.txt | $(BIN)/python
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
-# Without arguments the suite runs as two halves side by side, of about the same length; the histories draw the same
-# cases each time in a process of their own.
-PROOFS := tests/copies tests/crash tests/damage tests/interleave
+# Without arguments the suite runs as two halves side by side, of about the same length.
+PROOFS := tests/copies tests/crash tests/damage tests/interleave tests/model
 
 test: $(READY)
 ifeq ($(strip $(PYTEST_ARGS)),)
@@ -50,19 +49,18 @@ else
 endif
 
 test-proofs: $(READY)
-	@$(BIN)/python -m pytest -p no:cacheprovider tests/model
 	@$(BIN)/python -m pytest -p no:cacheprovider $(PROOFS)
 
 test-units: $(READY)
-	@$(BIN)/python -m pytest -p no:cacheprovider $(PROOFS:%=--ignore=%) --ignore=tests/model
+	@$(BIN)/python -m pytest -p no:cacheprovider $(PROOFS:%=--ignore=%)
 
 test-slow: $(READY)
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
-# The proofs are the files that ask tests/scale.py for their counts.
+# The proofs are the files that ask tests/scale.py for their counts, or in how many surroundings a change is made.
 test-scale: $(READY)
 	@ZLAKE_SCALE=$(SCALE) $(BIN)/python -m pytest --timeout=7200 $(PYTEST_ARGS) \
-		$$(grep -rlE --include='test_*.py' 'tests\.scale' tests)
+		$$(grep -rlE --include='test_*.py' 'tests\.(scale|crash\.surroundings)' tests)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

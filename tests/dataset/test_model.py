@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import zlake
+from tests.scale import histories
 
 _numbers = itertools.count()
 NAMES = ("dense", "ragged", "text", "label", "items")
@@ -336,9 +337,12 @@ class HistoryOfFullBuffers(History):
     flush_bytes = 300
 
 
-QUICK = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = histories(20, 25)
 LONG = settings(
-    QUICK, max_examples=int(os.environ.get("ZLAKE_MODEL_EXAMPLES", "400")), stateful_step_count=50, print_blob=True
+    QUICK,
+    max_examples=int(os.environ.get("ZLAKE_MODEL_EXAMPLES", "400")),
+    stateful_step_count=50,
+    phases=list(Phase),
 )
 
 TestHistory = History.TestCase

@@ -5,26 +5,17 @@ There are several tests so that none of them takes long; what a test draws goes 
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 
 from tests.model.base import TIGHT
 from tests.model.copies import CopyRules
 from tests.model.merging import MergeRules
-from tests.scale import SCALE, times
+from tests.scale import SCALE, histories
 
 
-def histories(count: int) -> settings:
-    return settings(
-        max_examples=times(count),
-        stateful_step_count=60,
-        deadline=None,
-        derandomize=SCALE == 1,
-        database=None,
-        print_blob=True,
-        # making a failing history shorter takes longer than a test may; `make test-scale` has the time
-        phases=[Phase.generate] if SCALE == 1 else list(Phase),
-        suppress_health_check=list(HealthCheck),
-    )
+def drawn(count: int) -> settings:
+    """Return the settings of histories that are the same in each run of the suite."""
+    return settings(histories(count, 60), derandomize=SCALE == 1, database=None)
 
 
 class Merges(MergeRules):
@@ -52,12 +43,12 @@ class Fourth(CopyRules):
 
 
 TestMerges = Merges.TestCase
-TestMerges.settings = histories(80)
+TestMerges.settings = drawn(80)
 TestFirst = First.TestCase
-TestFirst.settings = histories(50)
+TestFirst.settings = drawn(50)
 TestSecond = Second.TestCase
-TestSecond.settings = histories(50)
+TestSecond.settings = drawn(50)
 TestThird = Third.TestCase
-TestThird.settings = histories(50)
+TestThird.settings = drawn(50)
 TestFourth = Fourth.TestCase
-TestFourth.settings = histories(50)
+TestFourth.settings = drawn(50)

@@ -97,7 +97,7 @@ class VersionRules(DurableRules):
         self.acted.add(who)
 
     def checkout_past(self, who: int, pick: int) -> None:
-        reachable = sorted(self.world.reachable())
+        reachable = self.world.reachable()
         writer = self.writers[who]
         if writer.edit.changes is not False or not reachable:
             return

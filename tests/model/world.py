@@ -84,10 +84,10 @@ class World:
                 waiting.extend(self.commits[each].parents)
         return found
 
-    def reachable(self) -> set[str]:
-        """Return the commits that lead to a branch or tag."""
+    def reachable(self) -> list[str]:
+        """Return the commits that lead to a branch or tag, in an order that is the same in each process."""
         tips = [*self.tags.values(), *(self.branches[name].commit for name in self.live())]
-        return set().union(*(self.ancestors(tip) for tip in tips))
+        return sorted(set().union(*(self.ancestors(tip) for tip in tips)))
 
     def bases(self, a: str | None, b: str | None) -> set[str]:
         """Return the best common ancestors of two commits: those that lead to no other one."""

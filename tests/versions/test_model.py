@@ -6,10 +6,9 @@ from itertools import count
 from typing import Any
 
 import hypothesis.strategies as st
-from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.scale import times
+from tests.scale import histories
 from tests.versions.support import Row, World, Writer, rows_of
 from zlake.context import Context
 from zlake.errors import ConflictError, EmptyCommitError
@@ -180,4 +179,4 @@ class Versions(RuleBasedStateMachine):
 
 
 TestVersions = Versions.TestCase
-TestVersions.settings = settings(max_examples=times(60), stateful_step_count=30, deadline=None)
+TestVersions.settings = histories(60, 30)
