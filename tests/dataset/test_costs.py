@@ -144,6 +144,10 @@ def test_branches_tags_and_checkouts(path: str) -> None:
     ds.tag("v1", first)
     assert requests(recorder, "create", "swap") == 1
     ds, recorder = reopened(path)
+    ds.checkout("third", create=True)
+    assert requests(recorder, "create", "swap") == 1
+    assert requests(recorder) == 4  # is there a branch, is there a tag; the branch; is there a tag now
+    ds, recorder = reopened(path)
     ds.checkout("other")
     assert requests(recorder) == 2
     ds, recorder = reopened(path, "other")

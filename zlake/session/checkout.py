@@ -74,11 +74,11 @@ def _create(session: Session, name: Any) -> None:
     check_ref_name(name)
     session.check_writable()
     repository = session.repository
-    if ("create branch", name) not in session.doubts:
-        repository.check_free(name)
     session.recover()
     carried, guarded = False, session.head.branch is None
-    if session.head.branch is not None:
+    if session.head.branch is not None and _is_uncommitted(session):
+        if ("create branch", name) not in session.doubts:
+            repository.check_free(name)  # before anything is committed
         try:
             _commit_all(session, name)
         except (BranchDeletedError, ConflictError, StaleSessionError):
@@ -97,10 +97,13 @@ def _create(session: Session, name: Any) -> None:
         session.flush()
 
 
+def _is_uncommitted(session: Session) -> bool:
+    """Whether there is anything to commit: also nothing at all at first, for the branches to have that in common."""
+    return session.changed or session.head.ref.staged is not None or session.head.ref.commit is None
+
+
 def _commit_all(session: Session, name: str) -> None:
-    """Commit what is staged and buffered; also a first commit of nothing, for the branches to have in common."""
-    if not (session.changed or session.head.ref.staged is not None or session.head.ref.commit is None):
-        return
+    """Commit what is staged and buffered."""
     try:
         commit.commit(session, f"Auto commit before checkout to {name}", None, False)
     except EmptyCommitError:  # others have committed what was staged
