@@ -7,6 +7,7 @@ in conflict with itself, and never there twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -89,9 +90,35 @@ def test_every_conditional_write(service: Service, name: str, surroundings: str)
         print(f"{walk.all()} faults at {len(walk.steps)} conditional writes")
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_every_conditional_write_of_creating(service: Service, mode: Callable[[Proxy, int], None]) -> None:
-    """The probe's writes among them, which are not the dataset's."""
+@dataclass(frozen=True)
+class Attempt:
+    """A call of which one conditional write went wrong, and what came of it.
+
+    Attributes
+    ----------
+    n
+        Which write, if there are so many.
+    error
+        What the call raised.
+    wrote
+        Names of all objects that it wrote conditionally.
+    store
+        Where, once all is well again.
+    """
+
+    n: int
+    error: Exception | None
+    wrote: list[str]
+    store: Store
+
+
+def attempts(
+    service: Service,
+    mode: Callable[[Proxy, int], None],
+    act: Callable[[Store], object],
+    expected: tuple[type[Exception], ...],
+) -> Iterator[Attempt]:
+    """Let the first conditional write of a call go wrong, then the second, and so on until none is left."""
     for n in count():
         with service.fresh({}) as (store, faulty, proxy):
             service.begin(proxy)
@@ -99,26 +126,35 @@ def test_every_conditional_write_of_creating(service: Service, mode: Callable[[P
             safety._probed.clear()
             error: Exception | None = None
             try:
-                create(faulty, CONTEXT)
-            except (StorageError, DatasetExistsError) as caught:
+                act(faulty)
+            except expected as caught:
                 error = caught
             wrote = [step.key.rpartition("/")[2] for step in service.steps(proxy)]
             service.heal(proxy)
-            found = {key for key in store.list() if not is_probe(key)}
-            assert found <= {"zarr.json", "refs/branches/main.json"}
-            if error is None:
-                assert len(found) == 2
-            elif len(found) == 2:  # it is there, and nobody was told
-                assert mode is gone_after
-                assert wrote[n] == "main.json"
-            if len(found) < 2:
-                create(store, CONTEXT)
-            few_rows(load(store))
-            with service.looked_at(store) as copy:
-                assert load(copy).verify(deep=True)
+            yield Attempt(n, error, wrote, store)
         if error is None and len(wrote) <= n:
-            break
-    assert n >= 5
+            return
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_conditional_write_of_creating(service: Service, mode: Callable[[Proxy, int], None]) -> None:
+    """The probe's writes among them, which are not the dataset's."""
+    expected = (StorageError, DatasetExistsError)
+    for attempt in attempts(service, mode, lambda store: create(store, CONTEXT), expected):
+        store = attempt.store
+        found = {key for key in store.list() if not is_probe(key)}
+        assert found <= {"zarr.json", "refs/branches/main.json"}
+        if attempt.error is None:
+            assert len(found) == 2
+        elif len(found) == 2:  # it is there, and nobody was told
+            assert mode is gone_after
+            assert attempt.wrote[attempt.n] == "main.json"
+        if len(found) < 2:
+            create(store, CONTEXT)
+        few_rows(load(store))
+        with service.looked_at(store) as copy:
+            assert load(copy).verify(deep=True)
+    assert attempt.n >= 5
 
 
 @pytest.mark.parametrize(
@@ -131,34 +167,22 @@ def test_every_conditional_write_of_a_copy(service: Service, mode: Callable[[Pro
         with fresh({}) as dest:
             COPIES[kind](ds, dest)
             goal = everything(dest)
-        for n in count():
-            with service.fresh({}) as (store, faulty, proxy):
-                service.begin(proxy)
-                mode(proxy, n)
-                safety._probed.clear()
-                error: Exception | None = None
-                try:
-                    COPIES[kind](ds, faulty)
-                except (StorageError, CommitStateUnknownError) as caught:
-                    error = caught
-                wrote = len(service.steps(proxy))
-                service.heal(proxy)
-                with service.looked_at(store) as found:
-                    there = "zarr.json" in found.list()
-                    assert not there or everything(found) == goal
-                assert there or error is not None, "acknowledged, but not there"
-                try:
-                    COPIES[kind](ds, store)
-                except DatasetExistsError:
-                    assert there
-                with service.looked_at(store) as found:
-                    assert everything(found) == goal
-                    report = load(found).verify(deep=True)
-                    assert report, report
-            if error is None and wrote <= n:
-                break
-        print(f"{n} conditional writes")
-        assert n >= 6
+        expected = (StorageError, CommitStateUnknownError)
+        for attempt in attempts(service, mode, lambda store: COPIES[kind](ds, store), expected):
+            with service.looked_at(attempt.store) as found:
+                there = "zarr.json" in found.list()
+                assert not there or everything(found) == goal
+            assert there or attempt.error is not None, "acknowledged, but not there"
+            try:
+                COPIES[kind](ds, attempt.store)
+            except DatasetExistsError:
+                assert there
+            with service.looked_at(attempt.store) as found:
+                assert everything(found) == goal
+                report = load(found).verify(deep=True)
+                assert report, report
+        print(f"{attempt.n} conditional writes")
+        assert attempt.n >= 6
 
 
 def small(store: Store) -> zlake.Dataset:

@@ -15,7 +15,8 @@ from zlake.errors import (
     StaleSessionError,
 )
 from zlake.format.names import check_ref_name, is_id
-from zlake.session import commit, named
+from zlake.session import commit
+from zlake.session.doubts import branch_landed, once
 from zlake.session.session import Session, alone
 from zlake.versions.head import Head
 from zlake.versions.repository import Repository
@@ -85,7 +86,7 @@ def _create(session: Session, name: Any) -> None:
             carried = guarded = True
     start = session.head
     make = partial(repository.create_branch, name, start, staged=carried, guarded=guarded)
-    made = named.once(session, "create branch", name, make, named.landed(session, name))
+    made = once(session, "create branch", name, make, branch_landed(session, name))
     if made.snapshot.id != start.snapshot.id and not session.changed:
         session.adopt(made)  # made by an earlier attempt, and others have written to it since
     else:

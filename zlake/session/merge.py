@@ -15,11 +15,11 @@ from zlake.errors import (
     EmptyCommitError,
     MergeConflictError,
     MergeError,
-    StorageError,
 )
 from zlake.format.documents import Snapshot
 from zlake.session import commit as committing
 from zlake.session.conflict import MergeConflict, Values
+from zlake.session.doubts import landed_before, noting
 from zlake.session.flush import Rows
 from zlake.session.named import commit_at
 from zlake.session.session import Session, alone
@@ -161,7 +161,7 @@ class _Job:
         self.resolution: conflicts.Resolution = self._decide_by(resolution) if callable(resolution) else resolution
         session.drop_interrupted()
         session.recover()
-        self.landed = self._again()
+        self.landed = landed_before(session, *self._name, self._again)
         if self.landed is None and session.changed:
             session.flush()
 
@@ -170,22 +170,17 @@ class _Job:
         """What an attempt is remembered by; on the branch that it is made on, so that a repeated call asks for it."""
         return self._what, f"{self.session.head.branch} {self._address}"
 
-    def _again(self) -> str | None:
-        error = self.session.doubts.get(self._name)
-        if error is None or self.session.head.branch is None:
-            return None
-        try:
-            head = self.session.repository.settle(self.session.head.branch, error)
-        except StorageError as cause:
-            raise error from cause
+    def _again(self, error: CommitStateUnknownError) -> str | None:
+        """Return the commit of a call of which nobody could tell, if it landed and is whole; then go on from there."""
+        session, repository = self.session, self.session.repository
+        assert session.head.branch is not None  # else no write was tried
+        head = repository.settle(session.head.branch, error)
         if head is None:
-            del self.session.doubts[self._name]
             return None
-        snapshot = self.session.repository.snapshot(error.commit_id)
-        commit = snapshot if snapshot.kind == "commit" else self.session.repository.snapshot(snapshot.parents[0])
-        self.session.repository.check_again(self.session.head.branch, self.session.head.snapshot, commit)
-        del self.session.doubts[self._name]
-        self._adopt(head)
+        snapshot = repository.snapshot(error.commit_id)
+        commit = snapshot if snapshot.kind == "commit" else repository.snapshot(snapshot.parents[0])
+        repository.check_again(session.head.branch, session.head.snapshot, commit)
+        session.go_on(head)
         return commit.id
 
     def readers(self, *snapshots: Snapshot) -> Rows:
@@ -203,26 +198,15 @@ class _Job:
                 if do(session.head) is None:
                     return None
         session.attach()
+        branch = str(session.head.branch)
         try:
-            with self.telling(), session.advising():
+            with noting(session, *self._name), self.telling(), session.advising():
                 head = do(session.head)
-        except CommitStateUnknownError as error:
-            session.doubts[self._name] = error
-            raise
         except CollectedError:
-            assert session.head.branch is not None
-            self._adopt(session.repository.head(session.head.branch))  # it was taken back to what it was
+            session.go_on(session.repository.head(branch))  # it was taken back to what it was
             raise
-        if head is None:
-            assert session.head.branch is not None
-            self._adopt(session.repository.head(session.head.branch))
-            return None
-        self._adopt(head)
-        return str(head.ref.commit)
-
-    def _adopt(self, head: Head) -> None:
-        self.session.adopt(head)
-        self.session.flushed = self.session.flushed and head.ref.staged is not None
+        session.go_on(session.repository.head(branch) if head is None else head)
+        return None if head is None else str(head.ref.commit)
 
     @contextmanager
     def telling(self) -> Iterator[None]:

@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
-from zlake.errors import CommitStateUnknownError, StorageError, VersionControlError
+from zlake.errors import CommitStateUnknownError, VersionControlError
 from zlake.format.documents import CommitBrief
 from zlake.session import commit
+from zlake.session.doubts import Find, branch_landed, once
 from zlake.session.session import Session, alone
 from zlake.versions.head import Head
 from zlake.versions.read_head import MAIN
 
-T = TypeVar("T")
 
-
-def once(
-    session: Session, what: str, name: str, do: Callable[[], T], find: Callable[[CommitStateUnknownError], T | None]
-) -> T:
-    """Do something to a ref, unless the same was tried before, nobody could tell how it ended, and it landed.
-
-    Parameters
-    ----------
-    session
-        Remembers what is in doubt.
-    what, name
-        What is done to which ref.
-    do
-        Does it.
-    find
-        Says whether an earlier attempt landed, by what it returns then.
-    """
-    error = session.doubts.get((what, name))
-    if error is not None:
-        try:
-            found = find(error)
-        except StorageError as cause:
-            raise error from cause
-        del session.doubts[what, name]
-        if found is not None:
-            return found
-    try:
-        return do()
-    except CommitStateUnknownError as unknown:
-        session.doubts[what, name] = unknown
-        raise
-
-
-def landed(session: Session, name: str) -> Callable[[CommitStateUnknownError], Head | None]:
-    """Return what finds out whether a swap of a branch landed."""
-    return lambda error: session.repository.settle(name, error)
-
-
-def _tag_landed(session: Session, name: str) -> Callable[[CommitStateUnknownError], bool | None]:
+def _tag_landed(session: Session, name: str) -> Find[bool]:
     def find(error: CommitStateUnknownError) -> bool | None:
         found = session.repository.find_tag(name)
         return True if found is not None and found.write_id == error.write_id else None
@@ -73,7 +35,7 @@ def delete_branch(session: Session, name: str) -> None:
         raise VersionControlError(
             f"{session.store.url}: branch {name!r} is open here, and cannot be deleted; check another one out first"
         )
-    once(session, "delete branch", name, lambda: session.repository.delete_branch(name), landed(session, name))
+    once(session, "delete branch", name, lambda: session.repository.delete_branch(name), branch_landed(session, name))
 
 
 @alone
@@ -81,7 +43,7 @@ def restore_branch(session: Session, name: str) -> None:
     """Bring a deleted branch back as it was."""
     session.check_writable()
     repository = session.repository
-    head = once(session, "restore branch", name, lambda: repository.restore_branch(name), landed(session, name))
+    head = once(session, "restore branch", name, lambda: repository.restore_branch(name), branch_landed(session, name))
     if session.head.branch == name and session.head.ref.deleted:
         session.adopt(head)
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tqdm.auto import tqdm
 
 from zlake import limits
-from zlake.errors import CommitStateUnknownError, InvalidOperationError, StorageError
+from zlake.errors import CommitStateUnknownError, InvalidOperationError
 from zlake.extents import edit
 from zlake.extents.map import ExtentMap
 from zlake.extents.plan import plan
@@ -23,11 +24,11 @@ from zlake.segments.write import write_segment
 from zlake.session import commit as committing
 from zlake.session.codecs import codec
 from zlake.session.column import Column
+from zlake.session.doubts import landed_before, noting
 from zlake.session.rewrite import block_of
 from zlake.session.session import Session, alone
 from zlake.versions import fragments
 from zlake.versions.compact import Moves
-from zlake.versions.head import Head
 from zlake.versions.protocol import nothing_changed
 
 SCHEDULERS = ("threaded", "processed", "serial", "ray")
@@ -90,9 +91,9 @@ def optimize(
     _check(session, what, title, num_workers, scheduler)
     session.drop_interrupted()
     session.recover()
-    doubt = (what, f"{session.head.branch} {sorted(names)}")
-    before = session.head.snapshot
-    landed = _landed(session, doubt)
+    branch, before = str(session.head.branch), session.head.snapshot
+    doubt = (what, f"{branch} {sorted(names)}")
+    landed = landed_before(session, *doubt, partial(_landed, session, branch))
     if landed is not None:
         was, now = (each.id if each.kind == "commit" else "".join(each.parents) for each in (before, landed))
         return _report(session, names, before, landed, None if was == now else now)
@@ -104,18 +105,13 @@ def optimize(
         moves = _Rewriting(session, num_workers, bar).run([session.column(name) for name in names], everything)
     if not moves:
         return _report(session, names, before, before, None)
-    assert session.head.branch is not None
-    try:
-        with session.advising():
-            made = session.repository.compact(session.head, moves, title, committing.default_author())
-    except CommitStateUnknownError as error:
-        session.doubts[doubt] = error
-        raise
+    with noting(session, *doubt), session.advising():
+        made = session.repository.compact(session.head, moves, title, committing.default_author())
     if made is None:  # others have rewritten or removed all these rows
-        _adopt(session, session.repository.head(session.head.branch))
+        session.go_on(session.repository.head(branch))
         return _report(session, names, before, before, None)
     head, commit = made
-    _adopt(session, head)
+    session.go_on(head)
     return _report(session, names, before, head.snapshot, commit)
 
 
@@ -133,26 +129,13 @@ def _check(session: Session, what: str, title: str, num_workers: Any, scheduler:
     committing.check_text("message", title, limits.MAX_MESSAGE_BYTES)
 
 
-def _landed(session: Session, doubt: tuple[str, str]) -> Snapshot | None:
-    """Return what the same call made before, of which nobody could tell, if it landed; then go on from there."""
-    error = session.doubts.get(doubt)
-    if error is None or session.head.branch is None:
-        return None
-    try:
-        head = session.repository.settle(session.head.branch, error)
-    except StorageError as cause:
-        raise error from cause
-    del session.doubts[doubt]
+def _landed(session: Session, branch: str, error: CommitStateUnknownError) -> Snapshot | None:
+    """Return what a call made of which nobody could tell, if it landed; then go on from there."""
+    head = session.repository.settle(branch, error)
     if head is None:
         return None
-    _adopt(session, head)
+    session.go_on(head)
     return session.repository.snapshot(error.commit_id)
-
-
-def _adopt(session: Session, head: Head) -> None:
-    flushed = session.flushed
-    session.adopt(head)
-    session.flushed = flushed and head.ref.staged is not None
 
 
 def _report(

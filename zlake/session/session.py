@@ -18,13 +18,13 @@ from zlake.errors import (
     ReadOnlyModeError,
     RefExistsError,
     StaleSessionError,
-    StorageError,
     TensorDoesNotExistError,
 )
 from zlake.format.documents import Info, SegmentTensor
 from zlake.segments.block import Block
 from zlake.segments.source import Source, open_source
 from zlake.session.column import Column
+from zlake.session.doubts import branch_landed, settled
 from zlake.session.lease import Keeper
 from zlake.storage import fork
 from zlake.storage.store import Store
@@ -147,6 +147,11 @@ class Session:
             used = {(entry.segment, c.key) for c in self.columns.values() for entry in c.base()[0]}
             self._sources = {k: s for k, s in dict(self._sources).items() if k in used}
             self._most_sources = max(_MOST_SOURCES, 2 * len(self._sources))
+
+    def go_on(self, head: Head) -> None:
+        """Adopt a head that what this session flushed is a part of, whoever wrote it."""
+        self.adopt(head)
+        self.flushed = self.flushed and head.ref.staged is not None
 
     @alone
     def refresh(self, discard: bool = False) -> None:
@@ -439,10 +444,7 @@ class Session:
             return None
         from zlake.session import align  # which needs the class
 
-        try:
-            head = self.repository.settle(self.head.branch, error)
-        except StorageError as cause:
-            raise error from cause
+        head = settled(error, branch_landed(self, self.head.branch))
         if head is None:
             self._unsure = None
             return None
