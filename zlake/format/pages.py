@@ -7,6 +7,7 @@ and one chunk of 64-bit integers behind ``blosc`` and ``crc32c``. Any Zarr reade
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 import numpy as np
@@ -124,26 +125,18 @@ def decode_extent_page(
         If the page is of a newer version or needs a feature that this package lacks.
     """
     head, extents = decode_array(d.ExtentPageHead, page_id, metadata, chunk, where)
-    try:
+    with _refusing(where):
         rows = _check_extents(head.segments, extents)
         if rows != head.rows:
             raise BreachError(f"rows: it says {head.rows}, but the extents hold {rows}")
-    except BreachError as error:
-        raise CorruptObjectError(f"{where} breaks the format: {error}") from None
-    except UnknownError as error:
-        raise UnsupportedFormatError(f"{where}: {error}; upgrade zlake") from None
     return head.segments, extents
 
 
 def decode_extent_segments(page_id: str, metadata: bytes, *, where: str) -> tuple[d.SegmentTensor, ...]:
     """Return the segment table of a page of extents from its document alone; parameters and errors as of the page."""
     segments = decode_head(d.ExtentPageHead, page_id, metadata, where).attributes.zlake.segments
-    try:
+    with _refusing(where):
         check_segments(segments)
-    except BreachError as error:
-        raise CorruptObjectError(f"{where} breaks the format: {error}") from None
-    except UnknownError as error:
-        raise UnsupportedFormatError(f"{where}: {error}; upgrade zlake") from None
     return segments
 
 
@@ -192,13 +185,22 @@ def decode_id_page(page_id: str, metadata: bytes, chunk: bytes, *, where: str) -
         If the page is of a newer version.
     """
     head, runs = decode_array(d.IdPageHead, page_id, metadata, chunk, where)
-    try:
+    with _refusing(where):
         count = _check_runs(runs)
         if count != head.count:
             raise BreachError(f"count: it says {head.count} ids, but the runs hold {count}")
+    return runs
+
+
+@contextmanager
+def _refusing(where: str) -> Iterator[None]:
+    """Refuse a page that breaks a rule, or needs what is not known."""
+    try:
+        yield
     except BreachError as error:
         raise CorruptObjectError(f"{where} breaks the format: {error}") from None
-    return runs
+    except UnknownError as error:
+        raise UnsupportedFormatError(f"{where}: {error}; upgrade zlake") from None
 
 
 def _check_extents(segments: tuple[d.SegmentTensor, ...], extents: IntArray) -> int:
