@@ -74,8 +74,9 @@ def everything(store: Store) -> dict[str, Any]:
     for name in refs.branch_names(store):
         ref = refs.parse_branch(store, name, store.read(paths.branch_key(name)) or b"")
         known, found = known_name(name), "deleted" if ref.deleted else state(load(store, address=name))
-        if known not in branches or ref.staged is not None:  # who died may leave one that has nothing of its own
-            branches[known] = found
+        if known in branches:  # who died may leave one that has nothing of its own
+            found = max(found, branches[known], key=lambda each: (each["staged"], len(each["log"])))
+        branches[known] = found
     tags: dict[str, Any] = {}
     for name in refs.tag_names(store):
         tag = refs.find_tag(store, name)
@@ -308,6 +309,17 @@ def commit_side(ds: zlake.Dataset) -> None:
     ds.checkout("main")
 
 
+def apart_and_tagged(ds: zlake.Dataset) -> None:
+    apart_and_committed(ds)
+    ds.tag("past")
+    ds.commit("nothing", allow_empty=True)
+
+
+def stand_on_a_branch(ds: zlake.Dataset) -> None:
+    """What a change of a past commit does first."""
+    ds._session.attach()
+
+
 def commit_of(ds: zlake.Dataset, message: str) -> str:
     branches = {name: zlake.Dataset(open_session(ds._session.store, CONTEXT, name, True)) for name in ds.branches}
     return next(c["commit"] for each in branches.values() for c in each.commits if c["message"] == message)
@@ -330,6 +342,15 @@ MERGES = {
     "revert": idempotent(apart_and_committed, lambda ds: ds.revert(commit_of(ds, "on main"))),
     "revert_newest": idempotent(apart_and_committed, lambda ds: ds.revert(commit_of(ds, "on main as well"))),
     "rebase": idempotent(apart_and_committed, lambda ds: ds.rebase("side")),
+    "merge_at_past": idempotent(
+        apart_and_tagged, lambda ds: ds.merge("side", message="merged"), parts=(stand_on_a_branch,), address="past"
+    ),
+    "cherry_pick_at_past": idempotent(
+        apart_and_tagged,
+        lambda ds: ds.cherry_pick(commit_of(ds, "on side")),
+        parts=(stand_on_a_branch,),
+        address="past",
+    ),
     "gc": idempotent(apart_and_committed, lambda ds: ds.gc(grace=0), unseen=True, collects=True),
     "rebase_staged": idempotent(apart, lambda ds: ds.rebase("side")),
 }
@@ -407,7 +428,7 @@ ON_BRANCHES = {
     ),
     "append_on_branch": Scenario(side, append, address="side"),
     "commit_on_branch": Scenario(side, commit, address="side"),
-    "append_to_past": Scenario(side, append, parts=(lambda ds: ds._session.attach(),), address="v1"),
+    "append_to_past": Scenario(side, append, parts=(stand_on_a_branch,), address="v1"),
     "reset": Scenario(side, lambda ds: ds.reset()),
     "reset_on_branch": Scenario(side, lambda ds: ds.reset(), address="side"),
 }
