@@ -20,6 +20,8 @@ from tests.scale import SCALE, times
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["zlake", __name__])
+REAPING = threading.Lock()
+"""Starting a process looks for dead ones, and of two threads that meet one dead only one learns how it ended."""
 
 
 def sample(number: int) -> np.ndarray:
@@ -104,7 +106,8 @@ def kill_once(target: Callable[..., None], path: Path, history: list[tuple[str, 
     """Let a fresh process write for a random while from when it is ready, kill it, and hear what it said before."""
     receive, send = CONTEXT.Pipe(duplex=False)
     child = CONTEXT.Process(target=target, args=(str(path), send))
-    child.start()
+    with REAPING:
+        child.start()
     send.close()
     history.append(receive.recv())
     assert history[-1][0] == "ready"
@@ -118,7 +121,8 @@ def kill_once(target: Callable[..., None], path: Path, history: list[tuple[str, 
 
 def last_words(child: Any, receive: Any, history: list[Any]) -> None:
     """Wait for a killed child to end, and take down what it had still said."""
-    child.join()
+    with REAPING:
+        child.join()
     assert child.exitcode == -signal.SIGKILL
     while True:
         try:
