@@ -8,8 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from zlake.errors import RowIndexError
-from zlake.extents.map import EMPTY, ExtentMap, checked, distinct
+from zlake.extents.map import EMPTY, ExtentMap, checked, distinct, spans
 from zlake.types import IntArray
+
+_PIECE_ROWS = 4
+"""Rows that are replaced one by one in the time that a piece of a map takes."""
 
 
 def concat(a: ExtentMap, b: ExtentMap) -> ExtentMap:
@@ -71,7 +74,7 @@ def delete(extents: ExtentMap, rows: IntArray) -> ExtentMap:
         return extents
     rows = distinct(rows)
     pieces, first = _split(extents, _run_edges(rows))
-    gone = _within(rows, first)
+    gone, _ = _within(rows, first)
     keep = ~gone
     return ExtentMap.normalized(pieces.segment[keep], pieces.start[keep], pieces.count[keep])
 
@@ -89,6 +92,10 @@ def replace(extents: ExtentMap, rows: IntArray, new: ExtentMap) -> ExtentMap:
         raise ValueError(f"{len(rows)} rows cannot be replaced by {new.length} rows; give as many as are named.")
     if not len(rows):
         return extents
+    if extents.length <= _PIECE_ROWS * (extents.n_extents + len(rows)):
+        segment, start = _each(extents)
+        segment[rows], start[rows] = _each(new)
+        return ExtentMap.from_locations(segment, start)
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     last = np.append(rows[1:] != rows[:-1], True)
@@ -97,8 +104,8 @@ def replace(extents: ExtentMap, rows: IntArray, new: ExtentMap) -> ExtentMap:
         new = take(new, order)
     boundaries = rows[new.ends[:-1]]
     pieces, first = _split(extents, np.concatenate((_run_edges(rows), boundaries)))
-    changed = _within(rows, first)
-    segment, start = new.locate(np.searchsorted(rows, first[changed]))
+    changed, at = _within(rows, first)
+    segment, start = new.locate(at[changed])
     pieces.segment[changed] = segment
     pieces.start[changed] = start
     return ExtentMap.normalized(pieces.segment, pieces.start, pieces.count)
@@ -126,6 +133,11 @@ def common_prefix(a: ExtentMap, b: ExtentMap) -> int:
     return before + (min(int(a.count[at]), int(b.count[at])) if same_place[at] else 0)
 
 
+def _each(extents: ExtentMap) -> tuple[IntArray, IntArray]:
+    """Return the segment of each row, and the row there."""
+    return np.repeat(extents.segment, extents.count), spans(extents.start, extents.count)
+
+
 def _run_edges(rows: IntArray) -> IntArray:
     """First row and end (exclusive) of every run of consecutive rows; ``rows`` are sorted, each once."""
     heads = np.append(True, rows[1:] != rows[:-1] + 1)
@@ -141,8 +153,8 @@ def _split(extents: ExtentMap, cuts: IntArray) -> tuple[ExtentMap, IntArray]:
     return ExtentMap(segment, start, np.diff(edges)), first
 
 
-def _within(rows: IntArray, first: IntArray) -> npt.NDArray[np.bool_]:
-    """Whether each of ``first`` is one of the sorted ``rows``."""
+def _within(rows: IntArray, first: IntArray) -> tuple[npt.NDArray[np.bool_], IntArray]:
+    """Whether each of ``first`` is one of the sorted ``rows``, and which of them it then is."""
     at = np.searchsorted(rows, first)
     found: npt.NDArray[np.bool_] = (at < len(rows)) & (rows[np.minimum(at, len(rows) - 1)] == first)
-    return found
+    return found, at

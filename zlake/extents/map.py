@@ -122,6 +122,8 @@ class ExtentMap:
             return rows, rows
         if len(self.count) == 1:
             return np.full(len(rows), self.segment[0]), rows + self.start[0]
+        if len(self.count) == self.length:
+            return self.segment[rows], self.start[rows]
         at = np.searchsorted(self.ends, rows, side="right")
         return self.segment[at], rows + (self.start - self.ends + self.count)[at]
 

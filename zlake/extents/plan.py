@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from zlake.extents.map import ExtentMap
+from zlake.extents import edit
+from zlake.extents.map import ExtentMap, spans
 from zlake.types import IntArray
 
 SHORT_EXTENT_ROWS = 64
@@ -93,8 +94,10 @@ def _plan_slice(extents: ExtentMap, start: int, stop: int, step: int) -> Plan:
     last = int(np.searchsorted(ends, wanted[-1], side="right")) if len(ends) > 1 else 0
     touched = last - first + 1
     if touched > 1 and length < touched * SHORT_EXTENT_ROWS:
-        distinct = len(np.unique(extents.segment[first : last + 1]))
+        distinct = np.count_nonzero(np.bincount(extents.segment[first : last + 1]))
         if distinct * 2 < touched:
+            if step == 1:
+                return _plan_short(edit.slice_(extents, start, start + length))
             return _plan_rows(extents, np.arange(start, stop, step, dtype=np.int64))
     runs = []
     done = 0
@@ -124,15 +127,34 @@ def _plan_rows(extents: ExtentMap, rows: IntArray) -> Plan:
     segment, row = extents.locate(rows)
     if extents.n_extents == 1 or (segment == segment[0]).all():
         return Plan((Run(int(segment[0]), _as_slice(row), slice(0, length, 1)),), length)
-    order = np.argsort(segment, kind="stable")
-    segment = segment[order]
-    edges = np.flatnonzero(segment[1:] != segment[:-1]) + 1
-    bounds = [0, *edges.tolist(), length]
+    order, segments, bounds = _by_segment(segment)
     runs = []
-    for low, high in pairwise(bounds):
+    for number, (low, high) in zip(segments, pairwise(bounds), strict=True):
         at = order[low:high]
-        runs.append(Run(int(segment[low]), _as_slice(row[at]), _as_slice(at)))
+        runs.append(Run(number, _as_slice(row[at]), _as_slice(at)))
     return Plan(tuple(runs), length)
+
+
+def _plan_short(extents: ExtentMap) -> Plan:
+    """Plan all rows of a map of many short extents, without a look at each row."""
+    order, segments, bounds = _by_segment(extents.segment)
+    counts = extents.count[order]
+    rows, at = spans(extents.start[order], counts), spans((extents.ends - extents.count)[order], counts)
+    before = np.append(0, np.cumsum(counts))[bounds].tolist()
+    runs = (
+        Run(number, _as_slice(rows[low:high]), _as_slice(at[low:high]))
+        for number, (low, high) in zip(segments, pairwise(before), strict=True)
+    )
+    return Plan(tuple(runs), extents.length)
+
+
+def _by_segment(segment: IntArray) -> tuple[IntArray, list[int], list[int]]:
+    """Return the order that brings equal segments together, these segments, and where each begins and the last ends."""
+    narrow = segment.astype(np.min_scalar_type(int(segment.max())))  # which NumPy sorts in linear time
+    order = np.argsort(narrow, kind="stable")
+    segment = segment[order]
+    begins = np.append(0, np.flatnonzero(segment[1:] != segment[:-1]) + 1)
+    return order, segment[begins].tolist(), [*begins.tolist(), len(segment)]
 
 
 def _as_slice(rows: IntArray) -> slice | IntArray:
