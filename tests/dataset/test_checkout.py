@@ -645,7 +645,9 @@ def test_a_damaged_staged_state_can_be_dropped(path: Path) -> None:
     document = path / "commits" / str(staged) / "zarr.json"
     document.write_bytes(document.read_bytes()[:-30])
     fresh = load(path)
-    with pytest.raises(FormatError):
+    with pytest.raises(
+        FormatError, match=f"staged on branch 'dev': pass reset=True to drop it, or load commit {ds.commit_id}"
+    ):
         fresh.checkout("dev")
     assert fresh.branch == "main"
     fresh.checkout("dev", reset=True)
@@ -657,7 +659,7 @@ def test_a_damaged_staged_state_can_be_dropped_when_loading(path: Path) -> None:
     ds = load(path)
     ds.x.append(3)
     (path / "commits" / str(ds.pending_commit_id) / "zarr.json").unlink()
-    with pytest.raises(FormatError):
+    with pytest.raises(FormatError, match=r"is missing.* staged on branch 'main': pass reset=True"):
         load(path)
     assert rows(zlake.load(path, reset=True)) == [0, 1, 2]
     assert rows(load(path)) == [0, 1, 2]

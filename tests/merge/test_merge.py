@@ -354,7 +354,7 @@ def test_one_name_on_both_sides() -> None:
         assert ds.verify(deep=True).ok
     ds = new(range(2))
     split(ds, create(1), create(2, "float32"))
-    with pytest.raises(MergeMismatchError, match="dtype"):
+    with pytest.raises(MergeMismatchError, match=r"'y': dtype \(int64 here, float32 there\)"):
         ds.merge("other", force=True)
 
 

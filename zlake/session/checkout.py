@@ -13,6 +13,7 @@ from zlake.errors import (
     FormatError,
     NothingToResetError,
     StaleSessionError,
+    UnsupportedFormatError,
 )
 from zlake.format.names import check_ref_name, is_id
 from zlake.session import commit
@@ -62,11 +63,18 @@ def open_head(repository: Repository, address: Any, reset: bool = False) -> Head
     """Return the version that an address names; with ``reset`` drop what is staged on a branch if it is damaged."""
     try:
         return repository.resolve(address)
-    except FormatError:
-        head = None if is_id(address) or not reset else repository.unread(address)
+    except FormatError as error:
+        head = None if is_id(address) else repository.unread(address)
         if head is None or head.ref.staged is None:
             raise
-        return repository.reset(head, force=True)
+        if reset:
+            return repository.reset(head, force=True)
+        if isinstance(error, UnsupportedFormatError):
+            raise
+        instead = f", or load commit {head.ref.commit}" if head.ref.commit else ""
+        raise type(error)(
+            f"{error}; it is what is staged on branch {address!r}: pass reset=True to drop it{instead}"
+        ) from error
 
 
 def _create(session: Session, name: Any) -> None:

@@ -38,6 +38,8 @@ class Conflict:
         where there is no such row.
     states
         The three snapshots that these are rows of; none where another writer is on the other side.
+    values
+        What each side has, in words, where it is about how samples are stored.
     """
 
     tensor: str
@@ -48,6 +50,7 @@ class Conflict:
     ours_row: int | None = None
     theirs_row: int | None = None
     states: tuple[Snapshot, ...] = field(default=(), repr=False, compare=False)
+    values: str = field(default="", repr=False, compare=False)
 
 
 Resolution = Side | Callable[[Conflict], Side | None] | None
@@ -84,6 +87,10 @@ class Conflicts:
         self.onto = onto
         self.states = states
         self.found: list[Conflict] = []
+
+    def values(self, carried: object, onto: object) -> str:
+        """Return what each side has, in words."""
+        return f"{onto} {self.onto}, {carried} {self.carried}"
 
     @property
     def decided(self) -> Side | None:
@@ -159,4 +166,4 @@ def _words(conflict: Conflict) -> str:
         row = conflict.ours_row if conflict.states else conflict.base_row
         if row is not None:
             what += f" (row {row})"
-    return f"{what}: {conflict.kind}"
+    return f"{what}: {conflict.kind}{conflict.values and f' ({conflict.values})'}"

@@ -43,7 +43,7 @@ def joined(
         if not unlike and mine in (other, open_):
             continue
         if unlike or other != open_:
-            conflicts.add(Conflict(onto.name, None, name, onto.key))
+            conflicts.add(Conflict(onto.name, None, name, onto.key, values=conflicts.values(mine, other)))
             return None
         changed[name] = mine
     made = structs.replace(onto, **changed)

@@ -40,7 +40,7 @@ def merge_schema(
         elif other == was:
             merged[name] = ours
         elif name in SAMPLE_FIELDS:
-            conflicts.add(Conflict(base.name, None, name, base.key))
+            conflicts.add(Conflict(base.name, None, name, base.key, values=conflicts.values(ours, other)))
             merged[name] = other
         else:
             kind = "named differently here and there" if name == "name" else f"{name} changed here and there"
