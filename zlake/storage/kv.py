@@ -68,7 +68,8 @@ def _settle(
     error: Exception | None,
     attempt: Callable[[], Any],
 ) -> Written | Lost:
-    for delay in (*retry.delays(), None):
+    pauses = retry.delays()
+    while True:
         if error is None and stamp.generation:
             return Written(stamp.generation)
         if error is not None and not failure.is_unsure(error):
@@ -83,16 +84,16 @@ def _settle(
             confirm_absent(kv, url, key)
         if error is None or stored.generation != generation:
             return Lost()
-        if delay is None:
-            break
-        retry.sleep(delay)
+        pause = next(pauses, None)
+        if pause is None:
+            reason = failure.redact(str(error))
+            raise StorageUnavailableError(f"{url}: {key!r} was not written, after retries ({reason})") from error
+        retry.sleep(pause)
         stamp, error = None, None
         try:
             stamp = attempt().result()
         except Exception as again:
             error = again
-    reason = failure.redact(str(error))
-    raise StorageUnavailableError(f"{url}: {key!r} was not written, after retries ({reason})") from error
 
 
 def _read_back(kv: ts.KvStore, url: str, key: str, cause: Exception | None) -> Versioned:

@@ -20,7 +20,10 @@ _random = random.SystemRandom()
 
 
 def delays(attempts: int = ATTEMPTS) -> Iterator[float]:
-    """Yield the pauses between attempts, in seconds: full jitter below a doubling bound."""
+    """Yield the pauses between attempts, in seconds: full jitter below a doubling bound.
+
+    Ask for one when it is needed: to draw it takes as long as a small read from memory.
+    """
     for attempt in range(attempts - 1):
         yield _random.uniform(0, min(LONGEST_SECONDS, FIRST_SECONDS * 2**attempt))
 
@@ -40,15 +43,14 @@ def run(call: Callable[[], T], *, action: str, url: str, key: str = "") -> T:
     StorageError
         What the last attempt raised, translated.
     """
-    for delay in delays():
+    pauses = delays()
+    while True:
         try:
             return call()
         except Exception as error:
             # TensorStore's drivers for object stores have tried again already.
-            if not failure.is_unsure(error) or "retry attempts failed" in str(error):
+            again = failure.is_unsure(error) and "retry attempts failed" not in str(error)
+            pause = next(pauses, None) if again else None
+            if pause is None:
                 raise failure.translate(error, action=action, url=url, key=key) from error
-        sleep(delay)
-    try:
-        return call()
-    except Exception as error:
-        raise failure.translate(error, action=action, url=url, key=key) from error
+        sleep(pause)
