@@ -23,6 +23,7 @@ from tests.spec.second.refs import (
     delete_tag,
     make_branch,
     make_tag,
+    restore_branch,
 )
 from tests.spec.second.writer import ConflictError, Writer
 
@@ -44,4 +45,5 @@ __all__ = [
     "judge",
     "make_branch",
     "make_tag",
+    "restore_branch",
 ]

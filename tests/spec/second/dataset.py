@@ -13,6 +13,8 @@ from tests.spec.second.documents import ARRAY, BARE, GROUP, Body, chunk, is_id, 
 from tests.spec.second.segments import Part
 from tests.spec.second.storage import Folder
 
+DEFAULTS = {"ndim": None, "sample_compression": None, "chunk_compression": None, "sequence": False, "options": {}}
+
 
 class Place(NamedTuple):
     """Where a sample lies: it stays the same for ever (7.16)."""
@@ -96,7 +98,7 @@ class Dataset:
         if data is not None:
             return opened(data, BARE, f"{kind}/1", name=name)[0], data
         if (kind, name) == ("branch", "main"):
-            return {"commit": None, "staged": None, "sequence": 0, "write_id": ""}, None
+            return {"document": "branch/1", "commit": None, "staged": None, "sequence": 0, "write_id": "a" * 26}, None
         return {"deleted": True}, None
 
     def resolve(self, address: str) -> str | None:
@@ -136,7 +138,7 @@ class Dataset:
         tensors = {}
         for state in found.get("tensors", []):
             fields = {name: value for name, value in state.items() if name not in ("key", "length", "extents")}
-            tensors[state["key"]] = Tensor({**fields, "info": self.info(state)}, dict(self.rows(state)))
+            tensors[state["key"]] = Tensor({**DEFAULTS, **fields, "info": self.info(state)}, dict(self.rows(state)))
             assert len(tensors[state["key"]]) == state["length"]  # also if a sample id is there twice (2.3)
         return State(tensors, list(found.get("groups", [])), self.info(found), found)
 

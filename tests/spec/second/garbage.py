@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from tests.spec.second.dataset import Dataset
 from tests.spec.second.documents import BARE, Body, is_id, new_id, opened, sealed
 
+SWEEP = 600
+"""Seconds after which a sweep is that of a collector that was stopped."""
 KINDS = ("commits", "pages", "segments")
 Object = tuple[str, str]
 """Kind (the first part of a key) and id of a snapshot, page or segment."""
@@ -58,49 +61,54 @@ def leases(dataset: Dataset, now: float) -> list[Held]:
     return found
 
 
-def marks(dataset: Dataset, now: float) -> Iterator[tuple[float, set[Object]]]:
-    """Yield age and contents of what collectors noted (4.7)."""
+def marks(dataset: Dataset, now: float) -> Iterator[tuple[str, float, set[Object]]]:
+    """Yield key, age and contents of what collectors noted (4.7)."""
     for key in dataset.folder.keys("gc/marks"):
         mark = key.split("/")[-1].removesuffix(".json")
         body, _ = opened(dataset.folder.read(key), BARE, "gc-mark/1", id=mark)
-        yield now - dataset.folder.written(key), {(kind, each) for kind in KINDS for each in body.get(kind, [])}
+        objects = {(kind, each) for kind in KINDS for each in body.get(kind, [])}
+        yield key, now - dataset.folder.written(key), objects
 
 
-def reached(dataset: Dataset, roots: set[str], *, in_part: bool = False) -> set[Object]:
-    """Return all that snapshots reach (7.10); ``in_part`` where some of it may be missing."""
-    found, waiting = set[Object](), list(roots)
-
-    def walk(snapshot: Body) -> None:
-        tensors = snapshot.get("tensors", [])
-        for holder in [snapshot, *tensors]:
-            if holder.get("info", {}).get("object"):
-                found.add(("pages", holder["info"]["object"]))
-        for tensor in snapshot.get("diff", {}).get("tensors", []):
-            sets = (tensor.get(name, {}) for name in ("appended", "updated", "removed"))
-            found.update(("pages", each["page"]) for each in sets if each.get("page"))
-        page_id = snapshot.get("history")
-        while page_id is not None and ("pages", page_id) not in found:
-            found.add(("pages", page_id))
-            page_id = dataset.history(page_id)["previous"]
-        for table in (tensor["extents"] for tensor in tensors):
-            found.update(("segments", entry["segment"]) for entry in table.get("segments", []))
-            for page in table.get("pages", []):
-                found.add(("pages", page["id"]))
-                body, _ = dataset.page(page["id"], "extent-page/1")
-                found.update(("segments", entry["segment"]) for entry in body["segments"])
-
+def reached(dataset: Dataset, roots: set[str], *passed_over: type[Exception]) -> set[Object]:
+    """Return all that snapshots reach (7.10); errors of objects that are missing or damaged may be passed over."""
+    found, waiting = set[Object](), [("commits", each, "snapshot") for each in roots]
     while waiting:
-        each = waiting.pop()
-        if ("commits", each) not in found:
-            found.add(("commits", each))
-            try:
-                snapshot = dataset.snapshot(each)
-                waiting += snapshot["parents"]
-                walk(snapshot)
-            except FileNotFoundError:
-                if not in_part:
-                    raise
+        kind, each, document = waiting.pop()
+        if (kind, each) not in found:
+            found.add((kind, each))
+            with suppress(*passed_over):
+                waiting += named(dataset, each, document)
     return found
+
+
+def named(dataset: Dataset, each: str, document: str) -> Iterator[tuple[str, str, str]]:
+    """Yield kind and id of what an object names, and what document it is if it names others in turn."""
+    if document == "history":
+        if (previous := dataset.history(each)["previous"]) is not None:
+            yield "pages", previous, "history"
+    elif document == "extents":
+        for entry in dataset.page(each, "extent-page/1")[0]["segments"]:
+            yield "segments", entry["segment"], ""
+    elif document == "snapshot":
+        snapshot = dataset.snapshot(each)
+        tensors = snapshot.get("tensors", [])
+        for parent in snapshot["parents"]:
+            yield "commits", parent, "snapshot"
+        if snapshot.get("history") is not None:
+            yield "pages", snapshot["history"], "history"
+        for info in (holder.get("info", {}) for holder in (snapshot, *tensors)):
+            if info.get("object"):
+                yield "pages", info["object"], ""
+        for tensor in snapshot.get("diff", {}).get("tensors", []):
+            for ids in (tensor.get(name, {}) for name in ("appended", "updated", "removed")):
+                if ids.get("page"):
+                    yield "pages", ids["page"], ""
+        for table in (tensor["extents"] for tensor in tensors):
+            for entry in table.get("segments", []):
+                yield "segments", entry["segment"], ""
+            for page in table.get("pages", []):
+                yield "pages", page["id"], "extents"
 
 
 class Verdict(NamedTuple):
@@ -130,12 +138,35 @@ def judge(dataset: Dataset, grace: float, now: float) -> Verdict:
     whole |= {tag["commit"] for tag in dataset.refs("tag").values() if not tag.get("deleted", False)}
     held = leases(dataset, now)
     partial |= {lease.newest["snapshot"] for lease in held} - {None}
-    live = reached(dataset, whole) | reached(dataset, partial, in_part=True)
+    live = reached(dataset, whole) | reached(dataset, partial, FileNotFoundError)
     oldest = min((lease.began for lease in held if lease.newest.get("writing", False)), default=now + 1)
     candidates = {each for each, at in written.items() if each not in live and now - at >= grace and at < oldest}
     noted = list(marks(dataset, now))
-    old, young = (set().union(*(o for age, o in noted if (age >= grace) is is_old)) for is_old in (True, False))
+    old, young = (set().union(*(o for _, age, o in noted if (age >= grace) is is_old)) for is_old in (True, False))
     doomed = candidates if grace == 0 else candidates & old
     staying = {each for kind, each in written if kind == "commits" and (kind, each) not in live | doomed}
-    doomed = doomed - reached(dataset, staying, in_part=True)
+    doomed = doomed - reached(dataset, staying, FileNotFoundError, AssertionError)
     return Verdict(candidates, doomed, candidates - doomed - young)
+
+
+def reachable_again(dataset: Dataset, snapshots: set[str]) -> bool:
+    """Do what a ref that names snapshots again asks for (7.10); say whether they are whole, so that it may stay."""
+    folder = dataset.folder
+    now = folder.now(f"gc/probe-{new_id()}")
+    if any(now - folder.written(key) < SWEEP for key in folder.keys("gc/sweeps")):
+        return False
+    noted = [(key, objects) for key, _, objects in marks(dataset, now)]
+    if any(("commits", each) in objects for _, objects in noted for each in snapshots):
+        try:
+            whole = all(
+                folder.get(f"{kind}/{each}/zarr.json") is not None for kind, each in reached(dataset, snapshots)
+            )
+        except FileNotFoundError:
+            whole = False
+    else:
+        whole = all(folder.get(f"commits/{each}/zarr.json") is not None for each in snapshots)
+    if whole:
+        live = reached(dataset, snapshots) if noted else set()
+        for key in [key for key, objects in noted if objects & live]:
+            folder.delete(key)
+    return whole

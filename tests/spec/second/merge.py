@@ -10,7 +10,6 @@ from tests.spec.second.dataset import Dataset, State, Tensor
 from tests.spec.second.diff import Changes, compare
 from tests.spec.second.documents import Body
 
-DEFAULTS = {"ndim": None, "sample_compression": None, "chunk_compression": None, "sequence": False, "options": {}}
 UNDECIDED = {"dtype": None, "ndim": None, "htype": "unspecified"}
 
 
@@ -50,7 +49,8 @@ def start(dataset: Dataset, one: str | None, other: str | None) -> State:
     first, *others = common_ancestors(dataset, one, other) or [None]
     state = dataset.load(first)
     for each in others:
-        state, _ = carry(dataset, start(dataset, first, each), dataset.load(each), state)
+        before = dataset.load(next(iter(common_ancestors(dataset, first, each)), None))
+        state, _ = carry(dataset, before, dataset.load(each), state, delete=True)
     return state
 
 
@@ -81,13 +81,31 @@ def carry(
         elif ours[key] or mine.fields != old.fields:
             conflicts.append(Conflict(mine.fields["name"], None, "changed here, deleted there"))
     conflicts += [Conflict(None, None, f"info {each!r}") for each in _members(base.info, new.info, result.info)]
-    names = Counter(tensor.fields["name"] for tensor in result.tensors.values())
-    conflicts += [Conflict(name, None, "the name of two tensors") for name, count in names.items() if count > 1]
+    conflicts += _names(onto, result)
     result.groups += [each for each in new.groups if each not in [*base.groups, *result.groups]]
     gone = {each for each in base.groups if each not in new.groups}
-    gone -= {each for each in gone for name in names if name.startswith(f"{each}/")}
+    gone -= {each for each in gone for name in result.named if name.startswith(f"{each}/")}
     result.groups = [each for each in result.groups if each not in gone]
     return result, conflicts
+
+
+def _names(onto: State, result: State) -> list[Conflict]:
+    """Take back what gave two tensors one name (2.4), and report it."""
+    found = list[Conflict]()
+    while True:
+        count = Counter(tensor.fields["name"] for tensor in result.tensors.values())
+        there = {key: tensor.fields["name"] for key, tensor in onto.tensors.items()}
+        twice = {key: name for key, t in result.tensors.items() if count[name := t.fields["name"]] > 1}
+        if not twice:
+            return found
+        for key, name in twice.items():
+            if key not in there:
+                del result.tensors[key]
+            elif there[key] != name:
+                result.tensors[key].fields["name"] = there[key]
+            else:
+                continue
+            found.append(Conflict(name, None, "the name of two tensors"))
 
 
 def _rows(old: Tensor, mine: Tensor, result: Tensor, ours: Changes, theirs: Changes) -> list[Conflict]:
@@ -115,8 +133,8 @@ def _rows(old: Tensor, mine: Tensor, result: Tensor, ours: Changes, theirs: Chan
 
 
 def _fields(old: Tensor | None, mine: Tensor, result: Tensor) -> list[Conflict]:
-    before: Body = UNDECIDED if old is None else {**DEFAULTS, **old.fields}
-    one, other = ({**DEFAULTS, **tensor.fields} for tensor in (mine, result))
+    before: Body = UNDECIDED if old is None else old.fields
+    one, other = mine.fields, dict(result.fields)
     info = other.pop("info")
     found = _members(before, {name: value for name, value in one.items() if name != "info"}, other)
     found += [f"info {name!r}" for name in _members(before.get("info", {}), one["info"], info)]

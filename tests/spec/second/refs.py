@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.spec.second.dataset import Dataset
 from tests.spec.second.documents import BARE, GROUP, Body, new_id, sealed
+from tests.spec.second.garbage import reachable_again
 from tests.spec.second.storage import Folder
 
 CONVENTION = {
@@ -74,8 +75,7 @@ def make_branch(dataset: Dataset, name: str, commit: str | None) -> None:
     after = begun(name, commit)
     if data is not None:  # over a tombstone
         after = swapped(before, "restarted", commit=commit, staged=None, deleted=False)
-    if not swap(dataset, name, data, after):
-        raise RefError(f"somebody else has made the branch {name!r}")
+    _must_swap(dataset, name, data, after)
     try:
         _refuse(dataset, "tag", name)
     except RefError:
@@ -88,6 +88,29 @@ def delete_branch(dataset: Dataset, name: str) -> None:
     if name == "main":
         raise RefError("main cannot be deleted")
     change_branch(dataset, name, deleted=True)
+
+
+def restore_branch(dataset: Dataset, name: str) -> None:
+    """Bring a deleted branch back, with what was staged on it, unless that was collected (4.3)."""
+    _refuse(dataset, "tag", name)
+    before, data = dataset.ref("branch", name)
+    if data is None or not before.get("deleted", False):
+        raise RefError(f"no branch {name!r} was deleted")
+    named = {before["commit"], before["staged"]} - {None}
+    fresh = swapped(before)  # first a fresh tombstone: a collector that begins now spares what it names
+    _must_swap(dataset, name, data, fresh)
+    if reachable_again(dataset, named):
+        restored = swapped(fresh, deleted=False)
+        _must_swap(dataset, name, sealed(BARE, fresh), restored)
+        if reachable_again(dataset, named):
+            return
+        _must_swap(dataset, name, sealed(BARE, restored), swapped(restored, deleted=True))
+    raise RefError(f"what the branch {name!r} named was collected, or is being collected")
+
+
+def _must_swap(dataset: Dataset, name: str, data: bytes | None, body: Body) -> None:
+    if not swap(dataset, name, data, body):
+        raise RefError(f"somebody else has changed the branch {name!r}")
 
 
 def make_tag(dataset: Dataset, name: str, commit: str) -> None:

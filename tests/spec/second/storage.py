@@ -70,6 +70,13 @@ class Folder:
         """Return when the storage says that an object was written."""
         return (self.path / key).stat().st_mtime
 
+    def now(self, probe: str) -> float:
+        """Return the time of the storage, which is that of an object just written (7.10)."""
+        self.create(probe, b"")
+        now = self.written(probe)
+        self.delete(probe)
+        return now
+
 
 def _locked(lock: Path) -> int:
     while True:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.spec.second.dataset import Dataset, Place, State, Tensor
+from tests.spec.second.dataset import DEFAULTS, Dataset, Place, State, Tensor
 from tests.spec.second.diff import manifest
 from tests.spec.second.documents import GROUP, Body, new_id, sealed
 from tests.spec.second.merge import Conflict, carry, common_ancestors, start
@@ -51,7 +51,9 @@ class Writer:
     def create_tensor(self, name: str, htype: str = "generic", dtype: str | None = None, **fields: Any) -> None:
         """Add a tensor without rows (5.2)."""
         assert name not in self.state.named
-        self.state.tensors[new_id()] = Tensor({"name": name, "htype": htype, "dtype": dtype, "info": {}, **fields})
+        self.state.tensors[new_id()] = Tensor(
+            {**DEFAULTS, "name": name, "htype": htype, "dtype": dtype, "info": {}, **fields}
+        )
 
     def append(self, name: str, values: list[Any]) -> None:
         """Append samples, with ids that count up from a random start (2.3)."""
