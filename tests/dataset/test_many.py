@@ -39,10 +39,12 @@ def files(number):
 
 
 def memory(number):
-    path = f"mem://set{number}"
-    read(written(path))
+    path = f"mem://set{number // 10}"
+    if number % 10 == 0:
+        read(written(path))
     read(zlake.load(path))
-    zlake.delete(path)
+    if number % 10 == 9:
+        zlake.delete(path)
 
 
 def epochs(number):
@@ -75,8 +77,9 @@ SLACK = {"threads": 4, "files": 4, "maps": 64, "objects": 400, "megabytes": 8}
 """What pools of threads, allocators and bounded caches still take up after a quarter of the time."""
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="what a process holds is read from /proc")
-@pytest.mark.parametrize(("what", "times"), [("files", 2000), ("memory", 2000), ("epochs", 500)])
+@pytest.mark.parametrize(("what", "times"), [("files", 2000), ("memory", 2000), ("epochs", 200)])
 def test_nothing_stays_of_what_was_dropped(tmp_path, what, times):
     command = [sys.executable, "-c", PROGRAM, str(tmp_path), what, str(times)]
     early, late = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
