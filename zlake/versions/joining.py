@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zlake.context import Context
+from zlake.errors import ReadOnlyModeError
 from zlake.format.documents import Snapshot
 from zlake.storage.store import Store
 from zlake.versions import refs, replay
@@ -35,7 +36,7 @@ class Joining:
         self, head: Head, target: Snapshot, options: MergeOptions, readers: Readers, *, guarded: bool = True
     ) -> Head | None:
         """Durable: merge a commit into a branch; returns and raises as `zlake.versions.merge.merge`."""
-        self._check(head)
+        self._check_branch(head)
         return merge(self.objects, self.context, head, target, options, readers, self._keeping(target, guarded))
 
     def cherry_pick(
@@ -48,7 +49,7 @@ class Joining:
         guarded: bool = True,
     ) -> Head | None:
         """Durable: make again on a branch what a commit changed; as `zlake.versions.replay.replay`."""
-        self._check(head)
+        self._check_branch(head)
         steps = [replay.step_of(self.objects, commit, "cherry-pick")]
         landed = self._keeping(commit, guarded)
         return replay.replay(self.objects, self.context, head, steps, readers, resolution, landed)
@@ -64,7 +65,7 @@ class Joining:
         guarded: bool = True,
     ) -> Head | None:
         """Durable: undo on a branch what a commit changed; returns and raises as `zlake.versions.replay.replay`."""
-        self._check(head)
+        self._check_branch(head)
         steps = [replay.reversed_step(self.objects, commit, author)]
         landed = self._keeping(commit, guarded)
         return replay.replay(self.objects, self.context, head, steps, readers, resolution, landed)
@@ -73,7 +74,7 @@ class Joining:
         self, head: Head, onto: Snapshot, readers: Readers, resolution: Resolution = None, *, guarded: bool = True
     ) -> Head | None:
         """Durable: put a branch on top of a commit; returns and raises as `zlake.versions.replay.rebase_branch`."""
-        self._check(head)
+        self._check_branch(head)
         landed = self._keeping(onto, guarded)
         return replay.rebase_branch(self.objects, self.context, head, onto, readers, resolution, landed)
 
@@ -85,8 +86,18 @@ class Joining:
         """Look whether a commit is whole that landed in an earlier call; as `zlake.versions.keeping.check_again`."""
         check_again(self.objects, self.context, branch, before, commit)
 
+    def _check_branch(self, head: Head) -> None:
+        """Raise if a head is a branch that cannot be written; of a commit nothing is written."""
+        if head.branch is not None:
+            self._check(head)
+
     def _check(self, head: Head) -> None:
-        """Raise if a head is a branch that cannot be written."""
-        if head.branch is not None and head.ref.deleted:
+        """Raise unless a head is a branch that can be written."""
+        if head.branch is None:
+            raise ReadOnlyModeError(
+                f"{self.store.url} is at the past version {head.snapshot.id}, which cannot change; "
+                "load the branch to write"
+            )
+        if head.ref.deleted:
             raise refs.branch_deleted(self.store, head.branch, head.ref)
         check_writable(self.store, single_writer=self.single_writer)
