@@ -10,11 +10,12 @@ import pytest
 
 import zlake
 from zlake.dataset.dataset import Dataset
-from zlake.errors import SampleUpdateError
+from zlake.errors import ObjectNotFoundError, SampleUpdateError
 from zlake.extents import edited
 from zlake.extents.map import ExtentMap
 from zlake.segments.block import Block
 from zlake.session import buffer
+from zlake.session.column import Column
 
 ROWS = 400
 
@@ -251,3 +252,27 @@ def test_a_refused_change_leaves_the_changes_before_it(change: Callable[[Dataset
         assert np.array_equal(ds.x.numpy(), before)
         ds.x[2] += 1
     assert zlake.load("mem://loops").x[2].numpy().tolist() == [10, 10, 10]
+
+
+def test_an_update_whose_ids_cannot_be_read_changes_no_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
+    ds = zlake.empty("mem://ids", overwrite=True)
+    ds.create_tensor("x", dtype="int64")
+    ds.create_tensor("label", htype="class_label", class_names=["cat"])
+    ds.extend({"x": [1, 2, 3], "label": [0, 0, 0]})
+    ids_of = Column.ids_of
+
+    def failing(self: Column, rows: Any) -> Any:
+        if self.name == "label":
+            raise ObjectNotFoundError("the ids are gone")
+        return ids_of(self, rows)
+
+    with ds:
+        monkeypatch.setattr(Column, "ids_of", failing)
+        for rows in (1, [0, 1]):
+            with pytest.raises(ObjectNotFoundError, match="the ids are gone"):
+                ds[rows].update({"x": 7, "label": "dog"} if rows == 1 else {"x": [7, 7], "label": ["dog", "dog"]})
+        monkeypatch.undo()
+        assert ds.x.numpy().reshape(-1).tolist() == [1, 2, 3]
+        assert ds.label.info["class_names"] == ["cat"]
+        ds.label[2] = "bird"
+    assert zlake.load("mem://ids").label.info["class_names"] == ["cat", "bird"]

@@ -47,9 +47,14 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
     except (ZlakeError, ValueError, TypeError) as error:
         forget_names(session.columns.values())
         raise SampleUpdateError(f"cannot update tensor {name!r}: {error}; nothing was changed") from error
-    for one in ready:
+    try:
+        ids = [one.column.ids_of(rows) for one in ready]  # of all before any is changed: it may have to read
+    except BaseException:
+        forget_names(session.columns.values())
+        raise
+    for one, kept in zip(ready, ids, strict=True):
         settle(one)  # rows of a sequence may have had no item yet
-        one.column.replace(rows, one.items, one.column.ids_of(rows), one.counts)
+        one.column.replace(rows, one.items, kept, one.counts)
         keep_names(one.column)
     session.written()
 
