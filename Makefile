@@ -1,6 +1,6 @@
 # make demo         ingest, commit, train, read back: the whole path on real data
 # make test         the test suite; make test-slow adds nothing but the slow ones
-# make test-scale   the proofs (crashes, histories, writers, damage) with SCALE=10 times as many cases: about an hour
+# make test-scale   the proofs (crashes, histories, writers, damage) with SCALE=10 times as many cases: two to three hours
 # make lint         formatting, types, import layers
 # make bench        zlake beside its peers; make bench-peers installs the peers
 #
