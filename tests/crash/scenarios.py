@@ -44,8 +44,6 @@ class Scenario:
         Nothing that a reader sees changes.
     collects
         It deletes objects.
-    silent
-        How many of its writes of refs, from the first on, change nothing that anybody could tell.
     """
 
     prepare: Act
@@ -57,7 +55,6 @@ class Scenario:
     address: str | None = None
     unseen: bool = False
     collects: bool = False
-    silent: int = 0
 
 
 def create(store: Store, context: Context = CONTEXT) -> zlake.Dataset:
@@ -416,7 +413,7 @@ ON_BRANCHES = {
     ),
     "branch_of_past": idempotent(side, make_branch, address="v1"),
     "delete_branch": idempotent(side, lambda ds: ds.delete_branch("side")),
-    "restore_branch": idempotent(side, lambda ds: ds.restore_branch("gone"), silent=1),
+    "restore_branch": idempotent(side, lambda ds: ds.restore_branch("gone")),
     "tag": idempotent(side, lambda ds: ds.tag("v2", "side")),
     "delete_tag": idempotent(side, lambda ds: ds.delete_tag("v1")),
     "checkout": Scenario(side, lambda ds: ds.checkout("side"), unseen=True),

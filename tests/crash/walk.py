@@ -249,7 +249,7 @@ class Walk:
             if error is None:
                 assert found == self.after, "acknowledged, but not there"
             elif not isinstance(error, ProcessEnded):
-                unknowable = not self.silent(n) and self.place.unknowable(self.steps, n, mode)
+                unknowable = self.place.unknowable(self.steps, n, mode)
                 if isinstance(error, UNKNOWN):
                     assert unknowable or self.scenario.unseen or self.place.doubtful(self.steps, n), error
                 else:
@@ -258,11 +258,6 @@ class Walk:
                 self.go_on(store, broken, ds, found)
                 return
             self.retry(store, found)
-
-    def silent(self, n: int) -> bool:
-        """Whether nothing that was written to a ref by then changes anything."""
-        refs = [step for step in self.steps[: n + 1] if "refs/" in step.key and _is_write(step)]
-        return 0 < len(refs) <= self.scenario.silent
 
     def found(self, store: Store) -> dict[str, Any]:
         with self.place.looked_at(store) as copy:

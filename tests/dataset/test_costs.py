@@ -148,6 +148,14 @@ def test_branches_tags_and_checkouts(path: str) -> None:
     assert requests(recorder, "create", "swap") == 1
     assert requests(recorder) == 4  # is there a branch, is there a tag; the branch; is there a tag now
     ds, recorder = reopened(path)
+    ds.tag("v2", "other")
+    assert requests(recorder, "create", "swap") == 1
+    ds, recorder = reopened(path, "other")
+    ds.tag("v3", first)
+    assert requests(recorder, "create", "swap") == 1
+    assert not requests(recorder, "list", "list_info")
+    ds.delete_tag("v2")
+    ds, recorder = reopened(path)
     ds.checkout("other")
     assert requests(recorder) == 2
     ds, recorder = reopened(path, "other")

@@ -101,9 +101,9 @@ def merge(address: str, side: str | None = None, *, by_id: bool = False) -> Step
     decide = decided(side)
 
     def see(world: World, writer: Writer, result: Joined | None) -> None:
-        there = Known(address, world.state_of(address), False) if by_id else present(world, address)
-        if not by_id and world.branches[address].deleted:
+        if not by_id and (address not in world.branches or world.branches[address].deleted):
             raise Refused
+        there = Known(address, world.state_of(address), False) if by_id else present(world, address)
         if not there.staged and there.commit in world.ancestors(writer.commit):
             if result is not None and result.commit is not None:
                 raise Refused

@@ -15,7 +15,7 @@ from typing import Any
 
 import zlake
 from tests.interleave.joining import Player
-from tests.interleave.scheduler import Choose, Fate, Scheduler, SteppedStore
+from tests.interleave.scheduler import Choose, Fate, Scheduler, SteppedStore, Steps, is_write
 from tests.interleave.steps import NAMES, Refused, Skipped, Step
 from tests.interleave.unify import alike
 from tests.model.check import Checker
@@ -25,6 +25,7 @@ from tests.model.world import Branch, World, Writer
 from zlake.context import Context
 from zlake.errors import CommitStateUnknownError, StorageUnavailableError
 from zlake.session.opening import create_session, open_session
+from zlake.testing import ProcessEnded
 
 _numbers = itertools.count()
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -57,6 +58,8 @@ class Cast:
         Which operations are chosen among.
     fates
         Fates of which one operation may suffer one.
+    struck
+        Which operations may.
     also
         Further errors that any step may end with.
     """
@@ -64,8 +67,9 @@ class Cast:
     acts: Sequence[Sequence[Step]] | Callable[[World], Sequence[Sequence[Step]]]
     branches: Sequence[str] = ()
     prepare: Callable[[Setting], None] = lambda setting: None
-    steps: Callable[[str, str], bool] = lambda name, key: True
+    steps: Steps = lambda name, key: True
     fates: Sequence[Fate] = ()
+    struck: Steps = is_write
     also: tuple[type[Exception], ...] = ()
     prepared: Prepared | None = None
 
@@ -153,7 +157,7 @@ def play(cast: Cast, choose: Choose, seed: int, *, late_answers: bool = True) ->
         cast.prepared = prepare(cast)
     store = cast.prepared.store.twin(f"{cast.prepared.store.url}-{next(_numbers)}")
     world = _copy(cast.prepared.world)
-    scheduler = Scheduler(choose, late_answers=late_answers, fates=cast.fates)
+    scheduler = Scheduler(choose, late_answers=late_answers, fates=cast.fates, struck=cast.struck)
     actors = []
     for i, steps in enumerate(cast.acts(world) if callable(cast.acts) else cast.acts):
         branch = cast.branches[i] if i < len(cast.branches) else "main"
@@ -184,6 +188,9 @@ def _act(actor: Actor, also: tuple[type[Exception], ...]) -> None:
                 continue  # nothing was changed: do it again, as the message says
             except CommitStateUnknownError as error:
                 told.error, told.unknown, told.result = error, True, error.commit_id
+            except ProcessEnded:
+                told.error, told.unknown = CommitStateUnknownError("the process ended", ""), True
+                return
             except (Skipped, *step.errors, *step.anyway, *also) as error:
                 told.error = error
             break

@@ -17,9 +17,11 @@ from typing import Any, Literal
 
 from zlake.errors import WriteStateUnknownError
 from zlake.storage.store import Buffer, Lost, ObjectInfo, Request, Store, Versioned, Written
+from zlake.testing import ProcessEnded
 
-Fate = Literal["answered", "answer lost", "late"]
-"""Of a write: ``answer lost`` takes effect but tells an error; ``late`` tells an error and takes effect sometime."""
+Fate = Literal["answered", "answer lost", "late", "killed"]
+"""Of a write: ``answer lost`` takes effect but tells an error; ``late`` tells an error and takes effect sometime;
+``killed`` takes effect sometime, and its actor does nothing more."""
 _LONGEST_WAIT = 60.0
 
 
@@ -49,9 +51,12 @@ class Operation:
 
     @property
     def answerable(self) -> bool:
-        return self.done or self.fate == "late"
+        return self.done or self.fate in ("late", "killed")
 
     def answer(self) -> Any:
+        if self.fate == "killed":
+            self.actor.killed = True
+            raise ProcessEnded
         if self.fate != "answered":
             raise WriteStateUnknownError(f"no answer came to {self.name} {self.key!r}")
         if self.error is not None:
@@ -70,11 +75,22 @@ class Actor:
     """Operations that were asked for and have not taken effect."""
     waiting: Operation | None = None
     ended: bool = False
+    killed: bool = False
     error: BaseException | None = None
 
 
 Choose = Callable[[int], int]
 """Chooses among so many possibilities."""
+Steps = Callable[[str, str], bool]
+"""Says whether it is about operations of this name and key."""
+
+
+def is_write(name: str, key: str) -> bool:
+    return name in ("create", "swap")
+
+
+def is_swap_of_ref(name: str, key: str) -> bool:
+    return is_write(name, key) and key.startswith("refs/")
 
 
 class Scheduler:
@@ -88,12 +104,17 @@ class Scheduler:
         Choose when to answer, too; otherwise an answer follows its effect at once.
     fates
         Fates that may be chosen for one write of the play.
+    struck
+        Which writes may suffer them.
     """
 
-    def __init__(self, choose: Choose, *, late_answers: bool = True, fates: Sequence[Fate] = ()) -> None:
+    def __init__(
+        self, choose: Choose, *, late_answers: bool = True, fates: Sequence[Fate] = (), struck: Steps = is_write
+    ) -> None:
         self._choose = choose
         self._late_answers = late_answers
         self._fates = list(fates)
+        self._struck = struck
         self._back = threading.Semaphore(0)
         self._actors: list[Actor] = []
         self._threads: dict[int, Actor] = {}
@@ -164,8 +185,10 @@ class Scheduler:
         actor = self._threads.get(threading.get_ident()) if self.playing else None
         if actor is None or actor.ended:  # a helper thread, perhaps under the number of one that has ended
             return None
+        if actor.killed:
+            raise ProcessEnded
         operation = Operation(actor, name, key, effect)
-        if self._fates and name in ("create", "swap") and self._choose(8) == 0:
+        if self._fates and self._struck(name, key) and self._choose(8 if self._struck is is_write else 2) == 0:
             operation.fate = self._fates[self._choose(len(self._fates))]
             self._fates.clear()
         actor.pending.append(operation)
@@ -193,9 +216,7 @@ class SteppedStore(Store):
         Which operations, by name and key, are chosen among; the others happen at once. All by default.
     """
 
-    def __init__(
-        self, store: Store, scheduler: Scheduler, steps: Callable[[str, str], bool] = lambda name, key: True
-    ) -> None:
+    def __init__(self, store: Store, scheduler: Scheduler, steps: Steps = lambda name, key: True) -> None:
         self.store = store
         self.url = store.url
         self.capabilities = store.capabilities

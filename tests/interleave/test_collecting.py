@@ -14,13 +14,13 @@ import pytest
 import zlake
 from tests.interleave.joining import GONE, cherry_pick, merge
 from tests.interleave.play import Cast, Setting, play
-from tests.interleave.scheduler import Dice, Sticky
+from tests.interleave.scheduler import Dice, Sticky, is_swap_of_ref
 from tests.interleave.steps import Refused, Step, append, commit, publish, remove
 from tests.interleave.test_merging import apart, committed, go
 from tests.interleave.test_versions import HOUR, collect, delete_branch, one_by_one, restore_branch
 from tests.model.world import Branch, World, Writer
 from tests.scale import times
-from zlake.errors import BranchDeletedError, CollectedError, CollectionRefusedError, RefExistsError
+from zlake.errors import BranchDeletedError, CollectedError, CollectionRefusedError, RefExistsError, RefNotFoundError
 from zlake.session.opening import open_session
 from zlake.storage import open_store
 from zlake.storage.store import Store
@@ -80,6 +80,9 @@ def lost_push(setting: Setting) -> None:
         writer.append(1, {row: row})
         setting.world.record(made, writer.work, last)
         last = made
+        if row == 70:
+            theirs.checkout("early", create=True)
+            theirs.checkout("main")
     theirs.push(setting.ds, "main", into="theirs", progressbar=False)
     setting.world.branches["theirs"] = Branch(last, deleted=True, sequence=1)
     setting.ds.delete_branch("theirs")
@@ -141,25 +144,44 @@ def write_at(commit_id: str, row: int) -> Step:
     return Step(f"append to {commit_id}", real, model, anyway=(*GONE, BranchDeletedError))
 
 
-def push(into: str) -> Step:
-    """Somebody pushes commits to the dataset."""
+def write_upon(name: str, row: int) -> Step:
+    """Append to a branch that somebody makes."""
 
-    def model(world: World, writer: Writer, result: str) -> None:
+    def model(world: World, writer: Writer, _: object) -> None:
+        if name not in world.branches or world.branches[name].deleted:
+            raise Refused
+        writer.adopt(world, name)
+        writer.append(1, {row: row})
+        publish(world, writer)
+
+    def real(ds: zlake.Dataset) -> None:
+        ds.checkout(name)
+        ds["x"].append(row)
+
+    return Step(f"append {row} upon {name}", real, model, (RefNotFoundError,))
+
+
+def push(into: str, name: str = "main") -> Step:
+    """Somebody pushes commits to the dataset: all, or the first."""
+
+    def model(world: World, writer: Writer, _: object) -> None:
+        last, first, *_ = world.log(world.branches["theirs"].commit)
+        commit = last if name == "main" else first
         branch = world.branches.setdefault(into, Branch(deleted=True))
         if not branch.deleted:
-            if branch.commit != result:
+            if branch.commit != commit:
                 raise Refused
             return
-        world.branches[into] = Branch(result, sequence=branch.sequence + 1, restarted=branch.sequence + 1)
+        world.branches[into] = Branch(commit, sequence=branch.sequence + 1, restarted=branch.sequence + 1)
 
     def real(ds: zlake.Dataset) -> str:
         source = SOURCES[next(url for url in SOURCES if ds._session.store.url.startswith(f"{url}-"))]
         theirs = zlake.Dataset(open_session(source, ds._session.context, "main", True))
-        commit = theirs.push(ds, "main", into=into, progressbar=False, num_workers=1).commit
+        commit = theirs.push(ds, name, into=into, progressbar=False, num_workers=1).commit
         assert commit is not None
         return commit
 
-    return Step(f"push into {into}", real, model, anyway=(CollectedError,))
+    return Step(f"push {name} into {into}", real, model, anyway=(CollectedError,))
 
 
 def at_once() -> Step:
@@ -171,6 +193,11 @@ def old(world: World) -> str:
     commit = world.branches["old"].commit
     assert commit is not None
     return commit
+
+
+def at_refs(name: str, key: str) -> bool:
+    """What decides whether somebody sees a collector, or what another one has brought."""
+    return name == "delete" or key.startswith(("refs/", "gc/sweeps/", "leases/"))
 
 
 Acts = Sequence[Sequence[Step]]
@@ -217,8 +244,39 @@ CASTS = {
     "push, gc": Cast([[push("theirs")], [collect()]], prepare=lost_push),
     "push, push, gc": Cast([[push("theirs")], [push("elsewhere")], [collect()]], prepare=lost_push),
     "push, restore, gc": Cast([[push("theirs")], [restore("theirs")], [collect()]], prepare=lost_push),
+    "push, push on top, gc": Cast(
+        [[push("more", "early")], [push("elsewhere")], [collect()]], prepare=lost_push, steps=at_refs
+    ),
     "push, append, gc": Cast([[push("theirs")], [collect(), append(1)]], prepare=lost_push),
+    "restore, write upon it, gc": Cast([[restore("old")], [write_upon("old", 1)], [collect()]], prepare=lost_branch),
+    "branch, write upon it, gc": Cast(
+        with_old(lambda c: [[branch_at("new", c)], [write_upon("new", 1)], [collect()]]), prepare=lost_branch
+    ),
+    "branch, merge of it, gc": Cast(
+        with_old(lambda c: [[branch_at("new", c)], [merge("new")], [collect()]]), prepare=lost_branch
+    ),
+    "merge of the past, append, gc": Cast(
+        with_old(lambda c: [[merge(c, by_id=True)], [append(1)], [collect()]]), prepare=lost_branch
+    ),
 }
+
+
+def killed(cast: Cast) -> Cast:
+    """A process ends where it swaps a ref: what it has not looked at yet, nobody will."""
+    return replace(cast, fates=("killed",), struck=is_swap_of_ref, prepared=None)
+
+
+KILLS = (
+    "restore, gc",
+    "restore, gc at once",
+    "tag, gc",
+    "branch, gc",
+    "push, gc",
+    "push, push, gc",
+    "push, push on top, gc",
+    "push, append, gc",
+)
+CASTS |= {f"{name}, killed": killed(CASTS[name]) for name in KILLS}
 
 
 @pytest.mark.parametrize("name", CASTS)

@@ -25,7 +25,7 @@ from zlake.errors import (
 )
 from zlake.session.opening import create_session, open_session
 from zlake.storage.store import Lost, Store
-from zlake.testing import FaultStore, Operation, on
+from zlake.testing import FaultStore, on
 from zlake.versions.repository import Repository
 
 CONTEXT = Context(durable=False, threads=2)
@@ -139,16 +139,11 @@ def test_no_answer_at_all(store: Store, name: str, moment: Any) -> None:
         opened(store).x.append(9)
     faults = FaultStore(store)
     ds = opened(faults)
-    before = int(name == "restore")  # of its two swaps the first one leaves the branch deleted
-
-    def last(operation: Operation) -> bool:
-        return operation.key.startswith("refs/") and operation.name in ("swap", "create") and _writes(faults) > before
-
-    faults.fail(WriteStateUnknownError("no answer"), last, moment=moment)
+    faults.fail(WriteStateUnknownError("no answer"), on("swap", "create", key="refs/"), moment=moment)
     call_failed = len(faults.recorder.select())
     silent = faults.fail(
         StorageUnavailableError("no answer"),
-        lambda operation: operation.name in READS and operation.index >= call_failed and _writes(faults) > before,
+        lambda operation: operation.name in READS and operation.index >= call_failed and _writes(faults) > 0,
         times=None,
     )
     with pytest.raises(CommitStateUnknownError, match="not known"):
@@ -173,16 +168,36 @@ def _writes(faults: FaultStore) -> int:
     return len(faults.recorder.select("swap", "create", key="refs/"))
 
 
-def test_a_branch_is_looked_at_before_it_is_seen_again(store: Store) -> None:
-    """Collectors that begin before it is alive keep what it names, as its tombstone is fresh."""
+def _restore(ds: zlake.Dataset, commit: str) -> None:
+    ds.restore_branch("gone")
+
+
+def _branch_at(ds: zlake.Dataset, commit: str) -> None:
+    ds.checkout(commit)
+    ds.checkout("new", create=True)
+
+
+def _tag_at(ds: zlake.Dataset, commit: str) -> None:
+    ds.tag("new", commit)
+
+
+@pytest.mark.parametrize("call", [_restore, _branch_at, _tag_at])
+def test_what_no_ref_may_reach_is_kept_and_looked_at_before_a_ref_names_it(store: Store, call: Any) -> None:
     prepared(store)
+    ds = opened(store)
+    ds.checkout("dev")
+    ds.x.append(9)
+    commit = ds.commit("on dev")
     faults = FaultStore(store)
     ds = opened(faults)
     faults.recorder.clear()
-    ds.restore_branch("gone")
-    done = [(each.name, each.key) for each in faults.recorder]
-    swap, look = ("swap", "refs/branches/gone.json"), ("list_info", "gc/sweeps/")
-    assert [each for each in done if each in (swap, look)] == [swap, look, swap, look]
+    call(ds, commit)
+    done = [f"{each.name} {each.key}" for each in faults.recorder]
+    at = [i for i, each in enumerate(done) if each.startswith(("create leases/", "delete leases/"))]
+    looks = [i for i, each in enumerate(done) if each == "list_info gc/sweeps/"]
+    (named,) = (i for i, each in enumerate(done) if each.startswith(("create refs/", "swap refs/")))
+    assert at[0] < looks[0] <= looks[-1] < named < at[-1]
+    assert not list(store.list("leases/"))
 
 
 def test_an_answer_lost_at_the_look_behind(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -19,11 +20,11 @@ from zlake.errors import (
     UnsupportedOperationError,
 )
 from zlake.format import encode, paths
-from zlake.format.documents import GcSweep, Snapshot
+from zlake.format.documents import GcSweep, Ref, Snapshot
 from zlake.storage.open import open_store
-from zlake.storage.store import Capabilities
+from zlake.storage.store import Capabilities, ObjectInfo
 from zlake.testing.faults import FaultStore, on
-from zlake.versions import branching, guard, tags
+from zlake.versions import branching, guard, refs, tags
 from zlake.versions.gc import collect, seconds_of
 from zlake.versions.gc_report import GcReport
 from zlake.versions.lease import Lease
@@ -208,6 +209,24 @@ def test_leases_keep_a_snapshot_and_what_writers_write(lake: Lake) -> None:
     lake.twice()
     assert not lake.has(staged)
     assert not list(lake.store.list("leases/"))
+
+
+def test_what_passes_from_a_lease_to_a_ref_while_both_are_read_is_kept(lake: Lake) -> None:
+    staged = lake.stage(4)
+    lake.commit(5)
+    lease = Lease.take(lake.store, lake.context, staged, writing=False)
+
+    class Passing(FaultStore):
+        def list_info(self, prefix: str = "") -> Iterator[ObjectInfo]:
+            yield from list(super().list_info(prefix))
+            if prefix in ("refs/", "leases/"):
+                ref = Ref(commit=lake.first, staged=staged, sequence=0, write_id="w" * 25 + "a")
+                refs.create_branch(lake.store, "kept", ref)
+                lease.release()
+
+    collect(Repository.open(Passing(lake.store), lake.context), 0)
+    assert Repository.open(lake.store, lake.context).head("kept").snapshot.id == staged
+    guard.check_whole(Objects(lake.store), staged)
 
 
 def test_lapsed_leases_keep_nothing_and_are_cleared(lake: Lake) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from zlake import limits
 from zlake.errors import (
-    CollectedError,
     CommitStateUnknownError,
     ConflictError,
     EmptyCommitError,
@@ -171,7 +170,7 @@ class _Job:
         return self._what, f"{self.session.head.branch} {self._address}"
 
     def _again(self, error: CommitStateUnknownError) -> str | None:
-        """Return the commit of a call of which nobody could tell, if it landed and is whole; then go on from there."""
+        """Return the commit of a call of which nobody could tell, if it landed; then go on from there."""
         session, repository = self.session, self.session.repository
         assert session.head.branch is not None  # else no write was tried
         head = repository.settle(session.head.branch, error)
@@ -179,7 +178,6 @@ class _Job:
             return None
         snapshot = repository.snapshot(error.commit_id)
         commit = snapshot if snapshot.kind == "commit" else repository.snapshot(snapshot.parents[0])
-        repository.check_again(session.head.branch, session.head.snapshot, commit)
         session.go_on(head)
         return commit.id
 
@@ -198,14 +196,9 @@ class _Job:
                 if do(session.head) is None:
                     return None
         session.attach()
-        branch = str(session.head.branch)
-        try:
-            with noting(session, *self._name), self.telling(), session.advising():
-                head = do(session.head)
-        except CollectedError:
-            session.go_on(session.repository.head(branch))  # it was taken back to what it was
-            raise
-        session.go_on(session.repository.head(branch) if head is None else head)
+        with noting(session, *self._name), self.telling(), session.advising():
+            head = do(session.head)
+        session.go_on(session.repository.head(str(session.head.branch)) if head is None else head)
         return None if head is None else str(head.ref.commit)
 
     @contextmanager

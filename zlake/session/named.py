@@ -58,7 +58,9 @@ def tag(session: Session, name: str, address: str | None) -> str:
         if commit_id is None:
             raise VersionControlError(f"{session.store.url} has no commit yet for tag {name!r} to name; commit first")
     else:
-        commit_id, guarded = commit_of(session, address), True
+        head = repository.resolve(address)
+        commit_id = commit_at(session, head)
+        guarded = head.branch is None and not _leads_here(session, commit_id)
     once(
         session,
         "tag",
@@ -67,6 +69,12 @@ def tag(session: Session, name: str, address: str | None) -> str:
         _tag_landed(session, name),
     )
     return commit_id
+
+
+def _leads_here(session: Session, commit_id: str) -> bool:
+    """Whether it can be told without a read that a commit leads to the branch that is open, which keeps it."""
+    head = session.head
+    return head.branch is not None and commit_id in (head.ref.commit, *(brief.id for brief in head.snapshot.recent))
 
 
 def commit_of(session: Session, address: Any) -> str:

@@ -9,26 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import structs
-
 from zlake.context import Context
 from zlake.errors import (
     CommitError,
-    CommitStateUnknownError,
     DatasetCorruptError,
     FormatError,
     RefExistsError,
     RefNotFoundError,
     StorageError,
-    StorageUnavailableError,
     VersionControlError,
 )
 from zlake.format import paths
 from zlake.format.documents import Ref, Snapshot
-from zlake.storage.store import Request, Store, Written
+from zlake.storage.store import Request, Store, Versioned, Written
 from zlake.versions import refs
-from zlake.versions.guard import check_swept
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
+from zlake.versions.keeping import keeping
 from zlake.versions.objects import Objects
 from zlake.versions.read_head import MAIN, commit_of, snapshot_of
 
@@ -97,7 +93,7 @@ def committed_at(objects: Objects, commit: str | None, name: str) -> Snapshot:
 def create(
     objects: Objects, context: Context, name: str, start: Head, *, staged: bool = False, guarded: bool = True
 ) -> Head:
-    """Durable: make a branch at the commit of another head: one write, three reads, and what the guard takes.
+    """Durable: make a branch at the commit of another head: one write, three reads, and what `keeping` takes.
 
     Parameters
     ----------
@@ -112,7 +108,7 @@ def create(
     staged
         Take along what is staged there, as this head knows it.
     guarded
-        Make sure that what it names was not collected: not needed where a branch or tag names it all the time.
+        Keep what it names from collectors meanwhile: not needed where a branch or tag names it all the time.
 
     Raises
     ------
@@ -138,8 +134,9 @@ def create(
 
     # read before the branch is there: an error must not come after it
     snapshot = start.snapshot if carried == start.ref.staged else committed_at(objects, commit, name)
-    ref, written = _swap(store, name, made)
-    _look_again(objects, context, name, ref, written.generation, guarded)
+    with keeping(objects, context, *((commit, carried) if guarded else ())):
+        ref, written = _swap(store, name, made)
+    _look_again(store, context, name, ref, written.generation)
     return Head(name, ref, written.generation, snapshot)
 
 
@@ -172,10 +169,7 @@ def delete(objects: Objects, context: Context, name: str) -> Head:
 
 
 def restore(objects: Objects, context: Context, name: str) -> Head:
-    """Durable: bring a deleted branch back as it was.
-
-    Its tombstone is written anew before, so that collectors that begin later leave alone what it names: nobody sees the
-    branch, and builds upon it, before it is known to be whole.
+    """Durable: bring a deleted branch back as it was: one write, and what `keeping` takes.
 
     Raises
     ------
@@ -189,50 +183,42 @@ def restore(objects: Objects, context: Context, name: str) -> Head:
         If the storage gave no answer.
     """
     store = objects.store
-    fresh = Objects(store)  # not what memory holds: it may have been collected
+    for _ in range(ATTEMPTS):
+        found = store.read_versioned(paths.branch_key(name))
+        before, snapshot = _deleted(store, name, found)
+        ref = refs.next_ref(before, before.commit, before.staged, context)
+        with keeping(objects, context, before.commit, before.staged):
+            outcome = refs.swap_branch(store, name, ref, found.generation)
+        if isinstance(outcome, Written):
+            _look_again(store, context, name, ref, outcome.generation)
+            return Head(name, ref, outcome.generation, snapshot)
+    raise too_fast(store, name)
 
-    def deleted(before: Ref | None) -> Ref:
-        if before is None:
-            raise refs.not_found(store, name, "branch")
-        if not before.deleted:
-            raise RefExistsError(f"{store.url}: branch {name!r} is not deleted, so there is nothing to restore")
-        refuse_tag(store, name)
-        try:
-            snapshot_of(fresh, before, name)
-            if before.commit is not None:
-                commit_of(fresh, before.commit, f"branch {name!r}")
-        except DatasetCorruptError as error:
-            raise RefNotFoundError(
-                f"{store.url}: branch {name!r} can no longer be restored: what it named was collected after it was "
-                f"deleted ({error})"
-            ) from error
-        return refs.next_ref(before, before.commit, before.staged, context, deleted=True)
 
-    def alive(before: Ref | None) -> Ref:
-        return structs.replace(deleted(before), deleted=False)
-
+def _deleted(store: Store, name: str, found: Versioned) -> tuple[Ref, Snapshot]:
+    """Return the tombstone that a branch is, and what it named; raises as `restore`."""
+    ref = None if found.value is None else refs.parse_branch(store, name, found.value)
+    if ref is None:
+        raise refs.not_found(store, name, "branch")
+    if not ref.deleted:
+        raise RefExistsError(f"{store.url}: branch {name!r} is not deleted, so there is nothing to restore")
+    refuse_tag(store, name)
+    objects = Objects(store)  # not what memory holds: it may have been collected
     try:
-        kept, _ = _swap(store, name, deleted)
-    except CommitStateUnknownError as error:
-        raise StorageUnavailableError(
-            f"{store.url}: the storage stopped answering before branch {name!r} was restored; it is deleted as before"
+        snapshot = snapshot_of(objects, ref, name)
+        committed_at(objects, ref.commit, name)
+    except DatasetCorruptError as error:
+        raise RefNotFoundError(
+            f"{store.url}: branch {name!r} can no longer be restored: what it named was collected after it was "
+            f"deleted ({error})"
         ) from error
-    for snapshot_id in (kept.commit, kept.staged):
-        if snapshot_id is not None:
-            check_swept(objects, snapshot_id, context=context)
-    ref, written = _swap(store, name, alive)
-    _look_again(objects, context, name, ref, written.generation, True)
-    return Head(name, ref, written.generation, snapshot_of(fresh, ref, name))
+    return ref, snapshot
 
 
-def _look_again(objects: Objects, context: Context, name: str, ref: Ref, generation: bytes, guarded: bool) -> None:
-    """Look, after a branch was made, for what speaks against it, and delete it again if there is anything."""
-    store = objects.store
+def _look_again(store: Store, context: Context, name: str, ref: Ref, generation: bytes) -> None:
+    """Look, after a branch was made, for a tag of its name, and delete the branch again if there is one."""
     try:
         refuse_tag(store, name)  # one that was made at the same moment sees this branch, or is seen here
-        for snapshot_id in (ref.commit, ref.staged):
-            if guarded and snapshot_id is not None:
-                check_swept(objects, snapshot_id, context=context)
     except VersionControlError:
         refs.swap_branch(store, name, refs.next_ref(ref, ref.commit, ref.staged, context, deleted=True), generation)
         raise

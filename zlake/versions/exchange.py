@@ -1,8 +1,13 @@
-"""Commits travelling between clones of one dataset: missing objects first, then the branch, by compare-and-swap."""
+"""Commits travelling between clones of one dataset: missing objects first, then the branch, by compare-and-swap.
+
+A lease keeps collectors at the destination away from what travels, and from what is found there, until the branch names
+it. All of it is seen to be there before the branch moves, so that whoever reads the branch can trust it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,10 +15,8 @@ from zlake.errors import (
     CollectedError,
     CommitError,
     DivergedError,
-    FormatError,
     RefExistsError,
     StagedChangesError,
-    StorageError,
     UnrelatedDatasetsError,
 )
 from zlake.format import paths
@@ -24,8 +27,9 @@ from zlake.storage.transfer import Moved, sizes
 from zlake.versions import branching, refs, tags
 from zlake.versions.ancestors import is_ancestor, new_commits
 from zlake.versions.bring import DEFAULT, How, bring
-from zlake.versions.guard import check_swept, may_be_swept
+from zlake.versions.guard import check_swept
 from zlake.versions.head import Head
+from zlake.versions.keeping import leased
 from zlake.versions.objects import Either, Objects
 from zlake.versions.protocol import nothing_changed
 from zlake.versions.reach import Reach, reach
@@ -37,8 +41,8 @@ Carry = Callable[[Head, Head], str | None]
 the staged snapshot that it wrote there, or None if nothing is left of them."""
 
 _ATTEMPTS: Final = 64
-_RESENT: Final = 3
-"""Times that a branch is looked at, and what is missing is sent again."""
+_LOOKS: Final = 3
+"""Times that it is looked whether all is there, and what is missing is sent again."""
 _KNOWN_BRANCHES: Final = 32
 """Branches of the destination that are asked what it has; what only others have is looked for object by object."""
 
@@ -125,7 +129,7 @@ class Exchange:
         CommitStateUnknownError
             If no answer came from the last step.
         CollectedError
-            If a collector deleted objects meanwhile that were found in the destination; push again.
+            If a collector goes on deleting what is found in the destination, or does not come to its end.
         """
         self._check_related()
         head = self.source.head(self.branch)
@@ -140,11 +144,14 @@ class Exchange:
         now = before
         if self._must_move(before, tip):
             branching.refuse_tag(self.dest.store, self.into)
-            wanted = self._wanted(tip, before)
-            commits, moved = wanted.commits, self._send(wanted)
-            now = self._land(tip, found, wanted)
+            commits, wanted = self._wanted(tip, before)
+            # where there is no root yet nobody collects
+            alone = self.there is not None
+            with nullcontext() if alone else leased(self.dest.store, self.dest.context, tip.id, writing=True):
+                moved = self._bring(tip, wanted)
+                now = self._land(tip, found)
         for name, commit in labels.items():
-            tags.create(self.dest.objects, self.dest.context, name, commit)
+            tags.create(self.dest.objects, self.dest.context, name, commit, guarded=False)
         return Exchanged(
             self.into,
             None if before is None else before.commit,
@@ -222,8 +229,8 @@ class Exchange:
 
     # ------------------------------------------------------------ objects
 
-    def _wanted(self, tip: Snapshot, before: Ref | None) -> _Wanted:
-        """Return what the destination lacks, or may find as garbage that it has."""
+    def _wanted(self, tip: Snapshot, before: Ref | None) -> tuple[int, _Wanted]:
+        """Return how many commits no branch of the destination is known to reach, and what they bring."""
         source, dest = self.source, self.dest
         commits, boundary = new_commits(Either(source.objects, dest.objects), tip, self._known(before))
         found = reach(source.objects, [tip.id], known=boundary)
@@ -231,20 +238,46 @@ class Exchange:
             have = reach(source.objects, [commit], known=frozenset(source.snapshot(commit).parents))
             found.segments -= have.segments
             found.pages -= have.pages
-        doubtful = self.there is None and may_be_swept(dest.store, found)
-        return _Wanted(len(commits), boundary, found, doubtful)
+        prefixes = [paths.segment_prefix(segment) for segment in sorted(found.segments)]
+        return len(commits), _Wanted(boundary, found, prefixes, sizes(source.store, prefixes))
 
-    def _send(self, wanted: _Wanted) -> Moved:
-        """Bring everything of that which is not there."""
-        chunks = sizes(self.source.store, wanted.prefixes)
-        there = sizes(self.dest.store, wanted.prefixes) if self.there is None else self.there
+    def _bring(self, tip: Snapshot, wanted: _Wanted) -> Moved:
+        """Bring everything that is not there, until all of it is: what was found may have been collected meanwhile."""
+        there = self._present(wanted) if self.there is None else self.there
+        moved = self._send(wanted, there)
+        if self.there is not None:
+            return moved
+        for left in reversed(range(_LOOKS)):
+            try:
+                with nothing_changed(self.dest.store):
+                    self._check(tip, wanted, found=bool(there))
+            except CollectedError:
+                if not left:
+                    raise
+            else:
+                break
+            there = self._present(wanted)
+            moved += self._send(wanted, there)
+        return moved
+
+    def _present(self, wanted: _Wanted) -> dict[str, ObjectInfo]:
+        return sizes(self.dest.store, wanted.prefixes)
+
+    def _send(self, wanted: _Wanted, there: Mapping[str, ObjectInfo]) -> Moved:
+        objects = [*wanted.chunks.values(), *_documents(wanted.found)]
         with nothing_changed(self.dest.store):
-            objects = [*chunks.values(), *_documents(wanted.found)]
             return bring(self.source.store, self.dest.store, objects, there, self.how)
 
-    def _lacks(self, wanted: _Wanted) -> bool:
-        """Whether an object of a segment is missing: one whose ``zarr.json`` is there, as it was written anew."""
-        return not sizes(self.source.store, wanted.prefixes).keys() <= sizes(self.dest.store, wanted.prefixes).keys()
+    def _check(self, tip: Snapshot, wanted: _Wanted, *, found: bool) -> None:
+        """Raise `CollectedError` unless all is there; of segments that were ``found``, every object is looked for.
+
+        A collector may have deleted a chunk after the ``zarr.json`` that it deleted was sent once more.
+        """
+        store = self.dest.store
+        fresh = Objects(store)  # not what memory holds
+        check_swept(fresh, tip.id, context=self.dest.context, known=wanted.boundary, thorough=True)
+        if found and not wanted.chunks.keys() <= self._present(wanted).keys():
+            raise CollectedError(f"{store.url}: what {tip.id} names is collected as garbage again and again; try later")
 
     def _known(self, before: Ref | None) -> list[str]:
         """Return commits that the destination has, with everything behind them."""
@@ -257,7 +290,7 @@ class Exchange:
 
     # ------------------------------------------------------------ the branch
 
-    def _land(self, tip: Snapshot, found: Versioned, wanted: _Wanted) -> Ref | None:
+    def _land(self, tip: Snapshot, found: Versioned) -> Ref | None:
         """Swap the branch, and return it; whoever else swaps it meanwhile is asked again whether it may be moved."""
         store = self.dest.store
         for _ in range(_ATTEMPTS):
@@ -267,8 +300,6 @@ class Exchange:
             ref = self._next(before, tip, found)
             outcome = refs.swap_branch(store, self.into, ref, found.generation)
             if isinstance(outcome, Written):
-                if self.there is None:
-                    self._check(tip, before, ref, outcome, wanted)
                 return ref
             found = outcome
         raise CommitError(
@@ -292,34 +323,6 @@ class Exchange:
         dropped = before.staged is not None
         return refs.next_ref(before, tip.id, None, context, dropped=dropped, restarted=not forward)
 
-    def _check(self, tip: Snapshot, before: Ref | None, ref: Ref, landed: Written, wanted: _Wanted) -> None:
-        """Make sure that what was found in the destination was not collected meanwhile.
-
-        What is gone is sent again: the branch names it now, so that it stays. If a collector does not come to an end
-        the branch is taken back.
-        """
-        context = self.dest.context
-        for left in reversed(range(_RESENT)):
-            fresh = Objects(self.dest.store)  # not what memory holds
-            try:
-                check_swept(fresh, tip.id, context=context, known=wanted.boundary, thorough=True)
-                if not wanted.doubtful or not self._lacks(wanted):
-                    return
-            except CollectedError:
-                if not left:
-                    commit = None if before is None else before.commit
-                    staged = None if before is None else before.staged
-                    gone = before is None or before.deleted
-                    back = refs.next_ref(ref, commit, staged, context, deleted=gone, restarted=True)
-                    refs.swap_branch(self.dest.store, self.into, back, landed.generation)
-                    raise
-            except (StorageError, FormatError) as error:
-                raise refs.unknown(self.dest.store, self.into, ref) from error
-            try:
-                self._send(wanted)
-            except StorageError as error:
-                raise refs.unknown(self.dest.store, self.into, ref) from error
-
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
@@ -327,24 +330,20 @@ class _Wanted:
 
     Attributes
     ----------
-    commits
-        How many.
     boundary
-        Commits that they follow, and the destination has.
+        Commits that it follows, and the destination has.
     found
-        All that they reach beyond those.
-    doubtful
-        Whether a collector may be deleting some of it at the destination.
+        All that is reached beyond those.
+    prefixes
+        Of the segments among it.
+    chunks
+        The objects of these segments, by key, as they are in the source.
     """
 
-    commits: int
     boundary: frozenset[str]
     found: Reach
-    doubtful: bool
-
-    @property
-    def prefixes(self) -> list[str]:
-        return [paths.segment_prefix(segment) for segment in sorted(self.found.segments)]
+    prefixes: list[str]
+    chunks: dict[str, ObjectInfo]
 
 
 def _ref(repository: Repository, name: str, found: Versioned) -> Ref | None:

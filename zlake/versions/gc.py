@@ -3,7 +3,7 @@
 Two phases, by the storage's clock alone. What is unreachable, and older than the grace period, is *marked*. What a mark
 names that is at least a grace period old, and what is still unreachable, is deleted. So nothing is deleted that anybody
 could read, or build upon, within the last grace period, however the clocks of writers go. Whoever makes an old version
-reachable again calls `zlake.versions.guard.check_swept`.
+reachable again does so within `zlake.versions.keeping.keeping`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from zlake.context import Context
 from zlake.errors import CollectedError, FormatError
 from zlake.format import paths
 from zlake.storage.store import Request, Store
-from zlake.versions.marks import read_marks, sweeps, sweeps_now
+from zlake.versions.marks import read_marks, sweeps_now
 from zlake.versions.objects import Objects
 from zlake.versions.reach import Reach, reach
 
@@ -27,15 +27,15 @@ def check_swept(
     thorough: bool = False,
     patience: float | None = None,
 ) -> None:
-    """Make sure that a commit, which a ref has just been made to name again, is whole and stays so.
+    """Make sure that a commit, which a lease has just been made to keep, is whole and stays so.
 
-    **Call it after the ref landed**; if it raises, take the ref back (swap the tombstone in again, or the commit that
-    the branch named before; delete the new tag), and let the error go on. A collector that reads the refs after yours
-    landed sees it; this looks for one that read them before and may be deleting still, and for what one has deleted.
+    **Call it after the lease was acknowledged, and before any ref names the commit** (`zlake.versions.keeping`). A
+    collector that reads the leases after that sees it; this looks for one that read them before and may be deleting
+    still, and for what one has deleted.
 
     Needed only where the commit may have been out of every ref's reach: restoring a deleted branch, a branch or tag at
-    a commit by its id, merging or picking from one (`zlake.versions.keeping`), pushing onto objects that were there
-    already. An ordinary commit, and a branch, tag or merge of what a branch names, need none of it.
+    a commit by its id, merging or picking from one, pushing onto objects that were there already. An ordinary commit,
+    and a branch, tag or merge of what a branch names, need none of it.
 
     Costs two listings and a read, unless a collector has marked the commit or is at work.
 
@@ -80,12 +80,6 @@ def check_swept(
                 store.delete(mark.key)  # what it says is not so any longer: if it is again, a grace period begins anew
     elif commit_id not in known and store.read(paths.snapshot_key(commit_id), 0, 1) is None:
         raise _gone(store, commit_id)
-
-
-def may_be_swept(store: Store, found: Reach) -> bool:
-    """Whether a collector is at work, or a later one may delete some of this, as it is marked."""
-    named = (mark.ids for mark in read_marks(store))
-    return any(ids & found.ids(folder) for each in named for folder, ids in each.items()) or bool(sweeps(store))
 
 
 def check_whole(objects: Objects, commit_id: str, known: Collection[str] = frozenset()) -> Reach:

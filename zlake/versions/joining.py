@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from zlake.context import Context
 from zlake.errors import ReadOnlyModeError
 from zlake.format.documents import Snapshot
@@ -10,7 +12,7 @@ from zlake.versions import refs, replay
 from zlake.versions.ancestors import merge_bases
 from zlake.versions.conflicts import Resolution
 from zlake.versions.head import Head
-from zlake.versions.keeping import Landed, check_again, keeping
+from zlake.versions.keeping import keeping
 from zlake.versions.merge import MergeOptions, Readers, merge
 from zlake.versions.objects import Objects
 from zlake.versions.safety import check_writable
@@ -37,7 +39,8 @@ class Joining:
     ) -> Head | None:
         """Durable: merge a commit into a branch; returns and raises as `zlake.versions.merge.merge`."""
         self._check_branch(head)
-        return merge(self.objects, self.context, head, target, options, readers, self._keeping(target, guarded))
+        with self._keeping(head, target, guarded):
+            return merge(self.objects, self.context, head, target, options, readers)
 
     def cherry_pick(
         self,
@@ -51,8 +54,8 @@ class Joining:
         """Durable: make again on a branch what a commit changed; as `zlake.versions.replay.replay`."""
         self._check_branch(head)
         steps = [replay.step_of(self.objects, commit, "cherry-pick")]
-        landed = self._keeping(commit, guarded)
-        return replay.replay(self.objects, self.context, head, steps, readers, resolution, landed)
+        with self._keeping(head, commit, guarded):
+            return replay.replay(self.objects, self.context, head, steps, readers, resolution)
 
     def revert(
         self,
@@ -67,24 +70,23 @@ class Joining:
         """Durable: undo on a branch what a commit changed; returns and raises as `zlake.versions.replay.replay`."""
         self._check_branch(head)
         steps = [replay.reversed_step(self.objects, commit, author)]
-        landed = self._keeping(commit, guarded)
-        return replay.replay(self.objects, self.context, head, steps, readers, resolution, landed)
+        with self._keeping(head, commit, guarded):
+            return replay.replay(self.objects, self.context, head, steps, readers, resolution)
 
     def rebase(
         self, head: Head, onto: Snapshot, readers: Readers, resolution: Resolution = None, *, guarded: bool = True
     ) -> Head | None:
         """Durable: put a branch on top of a commit; returns and raises as `zlake.versions.replay.rebase_branch`."""
         self._check_branch(head)
-        landed = self._keeping(onto, guarded)
-        return replay.rebase_branch(self.objects, self.context, head, onto, readers, resolution, landed)
+        with self._keeping(head, onto, guarded):
+            return replay.rebase_branch(self.objects, self.context, head, onto, readers, resolution)
 
-    def _keeping(self, commit: Snapshot, guarded: bool) -> Landed | None:
-        """Return what looks whether a commit was collected; not ``guarded`` is one that a branch names all the time."""
-        return keeping(self.objects, self.context, commit if guarded else None)
-
-    def check_again(self, branch: str, before: Snapshot, commit: Snapshot) -> None:
-        """Look whether a commit is whole that landed in an earlier call; as `zlake.versions.keeping.check_again`."""
-        check_again(self.objects, self.context, branch, before, commit)
+    def _keeping(self, head: Head, commit: Snapshot, guarded: bool) -> AbstractContextManager[None]:
+        """Keep a commit that a branch is to be joined with; not ``guarded`` is one that a branch names all the time."""
+        guarded = guarded and head.branch is not None  # else nothing is written
+        known = merge_bases(self.objects, head.snapshot, commit) if guarded else []
+        needed = guarded and commit.id not in known
+        return keeping(self.objects, self.context, commit.id if needed else None, known=known)
 
     def _check_branch(self, head: Head) -> None:
         """Raise if a head is a branch that cannot be written; of a commit nothing is written."""

@@ -1,84 +1,61 @@
-"""What joins a branch to a commit that no ref may name: it stays so only if the commit was not collected meanwhile."""
+"""Making a ref name a version that perhaps no ref reaches: a lease keeps it first, and it is seen to be whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from zlake.context import Context
-from zlake.errors import CollectedError, FormatError, StorageError
-from zlake.format.documents import Snapshot
-from zlake.versions import refs
-from zlake.versions.ancestors import merge_bases
+from zlake.storage.store import Store
 from zlake.versions.guard import check_swept
-from zlake.versions.head import Head
+from zlake.versions.lease import Lease
 from zlake.versions.objects import Objects
-
-Landed = Callable[[Head, Head], None]
-"""Is told what a branch was, and what it is now that our swap landed; may raise."""
+from zlake.versions.protocol import nothing_changed
 
 
-def keeping(objects: Objects, context: Context, commit: Snapshot | None) -> Landed | None:
-    """Return what looks, after a branch took over rows that ``commit`` names, whether a collector has taken them.
+@contextmanager
+def keeping(
+    objects: Objects, context: Context, *snapshots: str | None, known: Collection[str] = frozenset()
+) -> Iterator[None]:
+    """Keep snapshots for the time of a block in which a ref is made to name them, or what is built upon them.
 
-    It takes the branch back then. A snapshot is deleted before what it names, and whatever one that is there names
-    stays: so it is enough to look at the commit, not at every segment of it.
-
-    Parameters
-    ----------
-    objects, context
-        The dataset's objects; source of ids.
-    commit
-        The commit; None if a branch names it, so that there is nothing to look for.
-    """
-    if commit is None:
-        return None
-
-    def look(before: Head, after: Head) -> None:
-        known = merge_bases(objects, before.snapshot, commit)
-        if commit.id not in known:  # else the branch had it all the time
-            _check(objects, context, commit, known, before, after)
-
-    return look
-
-
-def _check(objects: Objects, context: Context, commit: Snapshot, known: list[str], before: Head, after: Head) -> None:
-    store, branch = objects.store, after.branch
-    assert branch is not None
-    try:
-        check_swept(objects, commit.id, context=context, known=known)
-    except CollectedError:
-        back = refs.next_ref(after.ref, before.ref.commit, before.ref.staged, context)
-        refs.swap_branch(store, branch, back, after.generation)
-        raise
-    except (StorageError, FormatError) as error:
-        raise refs.unknown(store, branch, after.ref) from error
-
-
-def check_again(objects: Objects, context: Context, branch: str, before: Snapshot, commit: Snapshot) -> None:
-    """Look whether a commit is whole that landed in a call which did not come to look for itself.
+    Nobody sees the ref before it is sure that what it names is whole and stays so; and whoever stops at any moment
+    leaves nothing but a lease, which lapses. Costs a write and a deletion, and what `check_swept` takes.
 
     Parameters
     ----------
     objects, context
-        The dataset's objects; source of ids.
-    branch
-        Names the commit now, or did after that call.
-    before
-        What it was before.
-    commit
-        The commit.
+        The dataset's objects; source of ids, and what waits.
+    snapshots
+        The snapshots, each reached by those behind it; None is skipped. For none at all nothing is done.
+    known
+        Commits that branches or tags have reached all the time.
 
     Raises
     ------
     CollectedError
-        If a part of it was collected.
-    StorageError
-        If the storage does not answer.
+        If a part of them was collected, or a collector does not come to its end.
+    StorageUnavailableError
+        If the storage stopped answering before the block; nothing was changed.
     """
-    try:
-        check_swept(objects, commit.id, context=context, known=merge_bases(objects, before, commit), thorough=True)
-    except CollectedError as error:
-        raise CollectedError(
-            f"{error}; branch {branch!r} has come to name it: check out {before.id or 'a commit before it'} and make a "
-            "branch there"
-        ) from error
+    tips = [each for each in snapshots if each is not None]
+    if not tips:
+        yield
+        return
+    with leased(objects.store, context, tips[-1]):
+        with nothing_changed(objects.store):
+            for each in tips:
+                check_swept(objects, each, context=context, known=known)
+        yield
+
+
+def leased(store: Store, context: Context, snapshot: str, *, writing: bool = False) -> Lease:
+    """Take a lease for a block that makes a ref name a snapshot, which may be still to come; as `Lease.take`.
+
+    Raises
+    ------
+    StorageUnavailableError
+        If it could not be written; nothing was changed.
+    """
+    with nothing_changed(store):
+        return Lease.take(store, context, snapshot, writing=writing)

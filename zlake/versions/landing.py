@@ -9,7 +9,6 @@ from zlake.context import Context
 from zlake.versions.changes import NO_CHANGES
 from zlake.versions.draft import Draft
 from zlake.versions.head import Head
-from zlake.versions.keeping import Landed
 from zlake.versions.objects import Objects
 from zlake.versions.protocol import Proposal, publish
 
@@ -30,7 +29,7 @@ class Scratch(Objects):
             self._memory[kind][object_id] = value
 
 
-def land(objects: Objects, context: Context, head: Head, make: Make, landed: Landed | None = None) -> Head | None:
+def land(objects: Objects, context: Context, head: Head, make: Make) -> Head | None:
     """Publish what ``make`` makes of a branch, made anew if the branch moves meanwhile.
 
     Of a head that is no branch no version is written: this rehearses what a branch that begins there would come to, and
@@ -44,8 +43,6 @@ def land(objects: Objects, context: Context, head: Head, make: Make, landed: Lan
         The branch as the caller knows it, or a commit.
     make
         Makes its next state; raises `NothingToDoError` if there is none.
-    landed
-        As of `zlake.versions.protocol.publish`.
 
     Returns
     -------
@@ -69,7 +66,6 @@ def land(objects: Objects, context: Context, head: Head, make: Make, landed: Lan
             NO_CHANGES,
             lambda head, _, draft: make(objects, head, draft),
             lambda *_: NO_CHANGES,
-            landed,
         )
     except NothingToDoError:
         return None

@@ -12,7 +12,13 @@ from typing import Final
 
 from zlake import limits
 from zlake.context import Context
-from zlake.errors import LeaseLapsedError, ObjectExistsError, StorageError, StorageUnavailableError
+from zlake.errors import (
+    CommitStateUnknownError,
+    LeaseLapsedError,
+    ObjectExistsError,
+    StorageError,
+    StorageUnavailableError,
+)
 from zlake.format import decode, encode, paths
 from zlake.format.documents import Lease as LeaseDocument
 from zlake.storage.store import Lost, ObjectInfo, Request, Store
@@ -25,7 +31,8 @@ _RENEW_AFTER: Final = 0.25
 class Lease:
     """A lease that this process holds. Made by `take`; safe to share between threads.
 
-    As a context manager it is released at the end of the block.
+    As a context manager it is released at the end of the block; but it is left to lapse by itself if the block ends
+    with `CommitStateUnknownError`, as a ref may yet come to name what it keeps.
 
     Attributes
     ----------
@@ -155,8 +162,11 @@ class Lease:
     def release(self) -> None:
         """End the lease; what could not be deleted of it lapses by itself."""
         with self._lock, contextlib.suppress(StorageError):
-            for (_, number), _ in sorted(documents(self._store, self.id), key=lambda each: each[0], reverse=True):
+            # one that was never renewed is one document
+            numbers = [number for (_, number), _ in documents(self._store, self.id)] if self._number else [0]
+            for number in sorted(numbers, reverse=True):
                 self._store.delete(paths.lease_key(self.id, number))
+            self._store.tidy(paths.lease_prefix(self.id))
 
     def __enter__(self) -> Lease:
         return self
@@ -164,7 +174,8 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        if not isinstance(error, CommitStateUnknownError):
+            self.release()
 
     def __repr__(self) -> str:
         return f"<Lease {self.id} of {self._store.url}>"

@@ -19,7 +19,6 @@ from zlake.versions.compare import changes_between
 from zlake.versions.conflicts import Conflicts, Resolution, listed
 from zlake.versions.draft import Draft
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
-from zlake.versions.keeping import Landed
 from zlake.versions.landing import NothingToDoError, Scratch, land
 from zlake.versions.objects import Objects
 from zlake.versions.protocol import Proposal
@@ -64,7 +63,6 @@ def merge(
     target: Snapshot,
     options: MergeOptions,
     readers: Readers,
-    landed: Landed | None = None,
 ) -> Head | None:
     """Bring what a commit and its ancestors changed to a branch; computed anew if the branch moves meanwhile.
 
@@ -83,8 +81,6 @@ def merge(
         How.
     readers
         Reads rows of the snapshots it is given.
-    landed
-        As of `zlake.versions.protocol.publish`.
 
     Returns
     -------
@@ -107,7 +103,7 @@ def merge(
     def make(objects: Objects, head: Head, draft: Draft) -> Proposal:
         return _made(objects, context, head, target, options, readers, draft)
 
-    return land(objects, context, head, make, landed)
+    return land(objects, context, head, make)
 
 
 def _made(

@@ -27,7 +27,6 @@ from zlake.versions import refs
 from zlake.versions.changes import Changes, RowReader
 from zlake.versions.draft import Draft
 from zlake.versions.head import Head
-from zlake.versions.keeping import Landed
 from zlake.versions.objects import Objects
 from zlake.versions.overtaken import look_back
 from zlake.versions.read_head import read_head
@@ -67,7 +66,6 @@ def publish(
     changes: Changes,
     build: Build,
     follow: Follow,
-    landed: Landed | None = None,
 ) -> Head:
     """Bring a branch from ``head`` to a new snapshot, by following what others have published in between.
 
@@ -86,8 +84,6 @@ def publish(
     follow
         What to do when the swap was lost: returns the changes against what the branch is now, from what it was, the
         changes against that, and what it is.
-    landed
-        Is told when the swap landed; see `zlake.versions.keeping`.
 
     Returns
     -------
@@ -120,7 +116,7 @@ def publish(
         outcome = swap(store, head, proposal)
         if isinstance(outcome, Written):
             objects.remember("snapshot", proposal.snapshot.id, proposal.snapshot)
-            return _landed(head, Head(branch, proposal.ref, outcome.generation, proposal.snapshot), landed)
+            return Head(branch, proposal.ref, outcome.generation, proposal.snapshot)
         overtaken = _is_overtaken(store, proposal, outcome, branch)
         waited = _wait(context, attempt, context.monotonic() - started)
         # A swap that was not answered may land as long as the branch stays as it was: the same one is sent again then,
@@ -132,7 +128,7 @@ def publish(
             if overtaken:
                 found, changes = look_back(objects, head, proposal.snapshot.id, changes, theirs)
                 if found:
-                    return _landed(head, Head(branch, proposal.ref, head.generation, proposal.snapshot), landed)
+                    return Head(branch, proposal.ref, head.generation, proposal.snapshot)
             if theirs.snapshot.id != head.snapshot.id:  # else nothing but the branch document was replaced
                 changes = follow(head, changes, theirs)
             head, proposal = theirs, None
@@ -140,12 +136,6 @@ def publish(
         f"{store.url}: branch {branch!r} was changed by others {ATTEMPTS} times while this write was under way; "
         "nothing was lost, try again"
     )
-
-
-def _landed(before: Head, after: Head, landed: Landed | None) -> Head:
-    if landed is not None:
-        landed(before, after)
-    return after
 
 
 def _is_overtaken(store: Store, proposal: Proposal, outcome: Versioned, branch: str) -> bool:

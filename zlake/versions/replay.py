@@ -17,7 +17,6 @@ from zlake.versions.compare import changes_between
 from zlake.versions.conflicts import Conflicts, Resolution
 from zlake.versions.draft import Draft
 from zlake.versions.head import EMPTY_SNAPSHOT, Head
-from zlake.versions.keeping import Landed
 from zlake.versions.landing import NothingToDoError, land
 from zlake.versions.merge import Readers, check
 from zlake.versions.objects import Objects
@@ -139,7 +138,6 @@ def replay(
     steps: Sequence[Step],
     readers: Readers,
     resolution: Resolution = None,
-    landed: Landed | None = None,
 ) -> Head | None:
     """Make commits again on a branch; what is staged on it stays staged, on top of them.
 
@@ -161,7 +159,7 @@ def replay(
         start = EMPTY_SNAPSHOT if commit is None else objects.snapshot(commit)
         return _Replay(objects, context, head, readers, resolution).run(start, steps)
 
-    return land(objects, context, head, make, landed)
+    return land(objects, context, head, make)
 
 
 def rebase_branch(
@@ -171,7 +169,6 @@ def rebase_branch(
     onto: Snapshot,
     readers: Readers,
     resolution: Resolution = None,
-    landed: Landed | None = None,
 ) -> Head | None:
     """Make the commits of a branch that ``onto`` does not contain again on top of it, one by one; swap the branch once.
 
@@ -204,7 +201,7 @@ def rebase_branch(
             )
         return _Replay(objects, context, head, readers, resolution).run(onto, _steps(objects, head.snapshot, onto))
 
-    return land(objects, context, head, make, landed)
+    return land(objects, context, head, make)
 
 
 def _steps(objects: Objects, tip: Snapshot, onto: Snapshot) -> list[Step]:

@@ -47,7 +47,9 @@ class Roots:
 
 
 def find_roots(store: Store, now: float, grace: float) -> Roots:
-    """Read every branch, tag and lease.
+    """Read every lease, and then every branch and tag.
+
+    In this order, as whoever makes a ref name what a lease keeps ends the lease after that: so one of both is seen.
 
     Parameters
     ----------
@@ -71,6 +73,8 @@ def find_roots(store: Store, now: float, grace: float) -> Roots:
         raise CollectionRefusedError(
             f"{store.url} has saved views ({view!r} for one), which this zlake cannot read: upgrade it"
         )
+    held = leases(store, now)
+    live = [lease for lease in held if now <= lease.ends]
     named: list[str] = []
     kept: list[str] = []
     branches = set[str]()
@@ -90,8 +94,6 @@ def find_roots(store: Store, now: float, grace: float) -> Roots:
             kept += tips
     if MAIN not in branches and any(map(paths.owner_of, store.list(paths.COMMITS))):
         raise DatasetCorruptError(f"{store.url}: {paths.branch_key(MAIN)!r} is missing, though the dataset has commits")
-    held = leases(store, now)
-    live = [lease for lease in held if now <= lease.ends]
     return Roots(
         named=tuple(dict.fromkeys(named)),
         kept=tuple(dict.fromkeys((*kept, *(lease.snapshot for lease in live if lease.snapshot is not None)))),

@@ -19,7 +19,7 @@ from zlake.format import encode, paths
 from zlake.format.documents import Tag
 from zlake.storage.store import Lost, Request, Store, Written
 from zlake.versions import refs
-from zlake.versions.guard import check_swept
+from zlake.versions.keeping import keeping
 from zlake.versions.objects import Objects
 from zlake.versions.read_head import commit_of
 
@@ -33,10 +33,10 @@ def tags(store: Store) -> dict[str, str]:
 
 
 def create(objects: Objects, context: Context, name: str, commit_id: str, *, guarded: bool = True) -> Literal[True]:
-    """Durable: name a commit, which is there; one write, two reads, the commit's own, and what the guard takes.
+    """Durable: name a commit, which is there; one write, two reads, the commit's own, and what `keeping` takes.
 
-    With ``guarded`` it is made sure that the commit was not collected, before and again after: not needed where a
-    branch or tag names it all the time.
+    With ``guarded`` the commit is kept from collectors meanwhile: not needed where a branch or tag names it all the
+    time.
 
     Raises
     ------
@@ -45,17 +45,17 @@ def create(objects: Objects, context: Context, name: str, commit_id: str, *, gua
     RefExistsError
         If there is a tag or branch of this name, or was a tag; nothing was changed.
     CollectedError
-        If a part of it was collected.
+        If a part of it was collected; there is no tag then.
     CommitStateUnknownError
         If the storage gave no answer.
     """
     store = objects.store
     _refuse_branch(store, name)
-    if guarded:
-        check_swept(objects, commit_id, context=context)
-    commit = commit_of(objects, commit_id, f"tag {name!r}")
-    ours = Tag(name=name, commit=commit_id, write_id=context.new_id(), snapshot=commit)
-    if not _write(store, name, "made", ours, lambda value: store.create(paths.tag_key(name), value)):
+    with keeping(objects, context, commit_id if guarded else None):
+        commit = commit_of(objects, commit_id, f"tag {name!r}")
+        ours = Tag(name=name, commit=commit_id, write_id=context.new_id(), snapshot=commit)
+        made = _write(store, name, "made", ours, lambda value: store.create(paths.tag_key(name), value))
+    if not made:
         tag = refs.find_tag(store, name)
         if tag is None or not tag.deleted:
             at = "" if tag is None else f" at commit {tag.commit}"
@@ -68,8 +68,6 @@ def create(objects: Objects, context: Context, name: str, commit_id: str, *, gua
         )
     try:
         _refuse_branch(store, name)  # one that was made at the same moment sees this tag, or is seen here
-        if guarded:
-            check_swept(objects, commit_id, context=context)
     except VersionControlError:
         delete(store, context, name)
         raise

@@ -123,6 +123,7 @@ def judge(dataset: Dataset, grace: float, now: float) -> Verdict:
     """Decide what a collector that reads the time ``now`` marks and deletes (7.10 steps 2 to 5)."""
     folder = dataset.folder
     assert not folder.keys("views")
+    held = leases(dataset, now)  # before the refs
     written: dict[Object, float] = defaultdict(float)
     for key in (key for kind in KINDS for key in folder.keys(kind)):
         kind, each, *_ = key.split("/")
@@ -136,7 +137,6 @@ def judge(dataset: Dataset, grace: float, now: float) -> Verdict:
         elif now - folder.written(f"refs/branches/{name}.json") < grace:
             partial |= named
     whole |= {tag["commit"] for tag in dataset.refs("tag").values() if not tag.get("deleted", False)}
-    held = leases(dataset, now)
     partial |= {lease.newest["snapshot"] for lease in held} - {None}
     live = reached(dataset, whole) | reached(dataset, partial, FileNotFoundError)
     oldest = min((lease.began for lease in held if lease.newest.get("writing", False)), default=now + 1)
@@ -150,7 +150,7 @@ def judge(dataset: Dataset, grace: float, now: float) -> Verdict:
 
 
 def reachable_again(dataset: Dataset, snapshots: set[str]) -> bool:
-    """Do what a ref that names snapshots again asks for (7.10); say whether they are whole, so that it may stay."""
+    """Do what is asked of whoever holds a lease to name snapshots again (7.10); say whether they are whole."""
     folder = dataset.folder
     now = folder.now(f"gc/probe-{new_id()}")
     if any(now - folder.written(key) < SWEEP for key in folder.keys("gc/sweeps")):

@@ -8,9 +8,10 @@ from typing import Any
 
 from tests.spec.second.dataset import Dataset
 from tests.spec.second.documents import BARE, GROUP, Body, new_id, sealed
-from tests.spec.second.garbage import reachable_again
+from tests.spec.second.garbage import Lease, reachable_again
 from tests.spec.second.storage import Folder
 
+DAY = 86_400
 CONVENTION = {
     "uuid": "e2d9c1f4-3a53-4a8f-b1c6-7f0a6d0b8e21",
     "name": "dataset:",
@@ -97,15 +98,13 @@ def restore_branch(dataset: Dataset, name: str) -> None:
     if data is None or not before.get("deleted", False):
         raise RefError(f"no branch {name!r} was deleted")
     named = {before["commit"], before["staged"]} - {None}
-    fresh = swapped(before)  # first a fresh tombstone: a collector that begins now spares what it names
-    _must_swap(dataset, name, data, fresh)
-    if reachable_again(dataset, named):
-        restored = swapped(fresh, deleted=False)
-        _must_swap(dataset, name, sealed(BARE, fresh), restored)
-        if reachable_again(dataset, named):
-            return
-        _must_swap(dataset, name, sealed(BARE, restored), swapped(restored, deleted=True))
-    raise RefError(f"what the branch {name!r} named was collected, or is being collected")
+    lease = Lease(dataset, before["staged"] or before["commit"], DAY)  # the staged snapshot reaches the commit
+    try:
+        if not reachable_again(dataset, named):
+            raise RefError(f"what the branch {name!r} named was collected, or is being collected")
+        _must_swap(dataset, name, data, swapped(before, deleted=False))
+    finally:
+        lease.end()
 
 
 def _must_swap(dataset: Dataset, name: str, data: bytes | None, body: Body) -> None:
