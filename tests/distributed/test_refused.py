@@ -57,6 +57,12 @@ def ingest(ds: zlake.Dataset, path: str) -> Iterator[Ingest]:
         assert zlake.load(path).verify()
 
 
+def test_paths_are_to_be_opened_first(path: str, ds: zlake.Dataset) -> None:
+    for call in (begin, lambda given: resume(given, b"")):
+        with pytest.raises(InvalidOperationError, match=rf"takes an open dataset, not '{path}'; zlake.load"):
+            call(path)
+
+
 def refused(ingest: Ingest, ds: zlake.Dataset, receipts: Any, match: str, kind: type[Exception] = ReceiptError) -> None:
     before = dict(objects(ds))
     with pytest.raises(kind, match=match):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from zlake import limits
 from zlake.distributed.joining import AllLandedError, Joining
@@ -31,6 +31,7 @@ from zlake.versions.protocol import nothing_changed
 from zlake.versions.safety import check_writable
 
 
+@runtime_checkable
 class _Dataset(Protocol):
     """A `zlake.Dataset`."""
 
@@ -38,6 +39,14 @@ class _Dataset(Protocol):
     def _session(self) -> Session: ...
 
     def _whole(self, method: str) -> None: ...
+
+
+def _session(ds: Any, method: str) -> Session:
+    """Return the session of a dataset, which must be a whole one."""
+    if not isinstance(ds, _Dataset):
+        raise InvalidOperationError(f"{method} takes an open dataset, not {ds!r:.100}; zlake.load(path) opens one")
+    ds._whole(method)
+    return ds._session
 
 
 def begin(ds: _Dataset) -> Ingest:
@@ -64,8 +73,7 @@ def begin(ds: _Dataset) -> Ingest:
     UnsafeStorageError
         If the storage has no conditional writes.
     """
-    ds._whole("begin")
-    session = ds._session
+    session = _session(ds, "begin")
     with session.lock:
         session.check_writable()
         check_writable(session.store, single_writer=session.repository.single_writer)
@@ -94,8 +102,7 @@ def resume(ds: _Dataset, plan: Plan | bytes) -> Ingest:
     ReceiptError
         If it is the plan of an ingest into another dataset.
     """
-    ds._whole("resume")
-    session = ds._session
+    session = _session(ds, "resume")
     document = (plan if isinstance(plan, Plan) else Plan.from_bytes(plan, session.context)).document
     if document.dataset_id != session.repository.root.dataset_id:
         raise ReceiptError(
