@@ -359,7 +359,7 @@ class DivergedError(VersionControlError):
     ``ours`` is the commit that was to be sent, ``theirs`` the one that is there.
     """
 
-    def __init__(self, message: str, ours: str, theirs: str) -> None:
+    def __init__(self, message: str, ours: str = "", theirs: str = "") -> None:
         super().__init__(message)
         self.ours = ours
         self.theirs = theirs
@@ -384,14 +384,19 @@ class EmptyCommitError(CommitError, ValueError):
 class CommitStateUnknownError(CommitError):
     """The ref was being swapped when the storage stopped answering: look for ``commit_id`` before trying again.
 
-    ``write_id`` and ``sequence`` are those of the branch document that was sent: they tell later whether it landed.
+    ``branch``, ``write_id`` and ``sequence`` are those of the branch document that was sent: by them `Dataset.landed`
+    finds out later whether it landed, in any session.
     """
 
-    def __init__(self, message: str, commit_id: str, write_id: str = "", sequence: int = 0) -> None:
+    # what a pickle cannot give when it makes an error anew, and sets afterwards, has a default
+    def __init__(
+        self, message: str, commit_id: str = "", write_id: str = "", sequence: int = 0, branch: str = ""
+    ) -> None:
         super().__init__(message)
         self.commit_id = commit_id
         self.write_id = write_id
         self.sequence = sequence
+        self.branch = branch
 
 
 class ReceiptError(CommitError, ValueError):

@@ -15,6 +15,7 @@ from zlake.dataset.maintained import Maintained
 from zlake.dataset.tensor import Tensor
 from zlake.dataset.versioned import Versioned
 from zlake.errors import (
+    CommitStateUnknownError,
     GroupInfoNotSupportedError,
     InvalidKeyTypeError,
     MissingDependencyError,
@@ -24,7 +25,7 @@ from zlake.errors import (
     TensorDoesNotExistError,
 )
 from zlake.extents.selection import Selection
-from zlake.session import append, update
+from zlake.session import append, named, update
 
 
 class Dataset(Versioned, Maintained):
@@ -312,6 +313,28 @@ class Dataset(Versioned, Maintained):
         a `ConflictError`.
         """
         self._session.refresh(discard)
+
+    def landed(self, error: CommitStateUnknownError) -> bool:
+        """Say whether a write landed that ended with an error which says that nobody knows.
+
+        The dataset that was written through finds that out by itself. This is for another one, that was loaded after
+        the error, perhaps in another process. If the write has not landed it never will: so it can be repeated, and is
+        there once. If it has, `refresh` shows it.
+
+        Parameters
+        ----------
+        error
+            What was raised. It speaks of the last write to the storage alone: of a long ``with`` block the rows that
+            were written before, when the buffer was full, are there.
+
+        Raises
+        ------
+        CommitStateUnknownError
+            The same one, if the storage gives no answer, or others have written so much since that it cannot be known.
+        VersionControlError
+            If it is no such error of a branch.
+        """
+        return named.landed(self._session, error)
 
     # ------------------------------------------------------------ the dataset as a whole
 

@@ -205,6 +205,7 @@ class Ingest:
                     error.commit_id,
                     error.write_id,
                     error.sequence,
+                    error.branch,
                 ) from error
             self._end("this ingest was committed")
             return commit_id

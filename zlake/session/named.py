@@ -8,7 +8,7 @@ from typing import Any
 from zlake.errors import CommitStateUnknownError, VersionControlError
 from zlake.format.documents import CommitBrief
 from zlake.session import commit
-from zlake.session.doubts import Find, branch_landed, once
+from zlake.session.doubts import Find, branch_landed, once, settled
 from zlake.session.session import Session, alone
 from zlake.versions.head import Head
 from zlake.versions.read_head import MAIN
@@ -46,6 +46,26 @@ def restore_branch(session: Session, name: str) -> None:
     head = once(session, "restore branch", name, lambda: repository.restore_branch(name), branch_landed(session, name))
     if session.head.branch == name and session.head.ref.deleted:
         session.adopt(head)
+
+
+@alone
+def landed(session: Session, error: object) -> bool:
+    """Say whether a write landed of which an error says that nobody knows, of this session or of another one.
+
+    Raises
+    ------
+    CommitStateUnknownError
+        The same one, if it still cannot be known.
+    VersionControlError
+        If the error is another one, or does not say which branch was written.
+    """
+    if not isinstance(error, CommitStateUnknownError) or not error.branch:
+        raise VersionControlError(
+            f"{error!r:.300} is not about a branch that was written: landed() takes the CommitStateUnknownError of a "
+            "write. Of a tag, look whether it is among the tags"
+        )
+    session.check_writable()  # it may take a write to make sure
+    return settled(error, branch_landed(session, error.branch)) is not None
 
 
 @alone

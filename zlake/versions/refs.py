@@ -139,6 +139,7 @@ def unknown(store: Store, branch: str, ref: Ref) -> CommitStateUnknownError:
         named,
         ref.write_id,
         ref.sequence,
+        branch,
     )
 
 
