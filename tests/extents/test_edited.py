@@ -44,7 +44,10 @@ class Model:
         self.buffer += count
 
     def replace(self, rows: list[int]) -> None:
-        self.edited.replace(np.array(rows, np.int64), self.buffer)
+        if len(rows) == 1 and self.buffer % 2:
+            self.edited.replace_one(rows[0], self.buffer)
+        else:
+            self.edited.replace(np.array(rows, np.int64), self.buffer)
         for row in rows:
             place = self.rows[row][0]
             self.rows[row] = place, (BUFFER, self.buffer)
@@ -121,6 +124,7 @@ def test_rows_that_are_not_there(bad: int) -> None:
     for call in (
         lambda: model.edited.locate_one(bad),
         lambda: model.edited.replace(np.array([3, bad]), 0),
+        lambda: model.edited.replace_one(bad, 0),
         lambda: model.edited.delete(np.array([bad])),
     ):
         with pytest.raises(RowIndexError, match=rf"Row {bad} is out of range for 20 rows"):

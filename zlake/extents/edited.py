@@ -76,6 +76,13 @@ class Edited:
             new = ExtentMap.from_runs([(self._buffer, first, len(places))])
             self._laid = edit.replace(self._folded(), places, new)
 
+    def replace_one(self, row: int, at: int) -> None:
+        """Let a row be row ``at`` of the buffer."""
+        self._known()
+        self._over[self._place(row)] = at
+        self.only_appended = False
+        self._map = None
+
     def delete(self, rows: IntArray) -> None:
         """Remove rows, each named once."""
         places = self._places(rows)
@@ -122,9 +129,7 @@ class Edited:
         RowIndexError
             If the row lies outside ``[0, length)``.
         """
-        if not 0 <= row < self.length:
-            raise out_of_range(row, self.length)
-        place = self._place(row) if self._gone else row
+        place = self._place(row)
         at = self._over.get(place)
         if at is not None:
             return self._buffer, at
@@ -185,7 +190,11 @@ class Edited:
         return np.array(self._gone, np.int64)
 
     def _place(self, row: int) -> int:
+        if not 0 <= row < self.length:
+            raise out_of_range(row, self.length)
         gone = self._gone
+        if not gone:
+            return row
         # a removed place lies before the row if no more rows than the row's number are left before that place
         return row + bisect_right(range(len(gone)), row, key=lambda index: gone[index] - index)
 

@@ -324,7 +324,10 @@ class Column:
 
     def ids_of(self, rows: IntArray) -> IdArray:
         """Return the sample ids of rows of this version, ``(n,) uint64``."""
-        return gather_ids(*self.plan(rows))
+        if len(rows) != 1:
+            return gather_ids(*self.plan(rows))
+        source, at = self.locate(int(rows[0]))
+        return source.ids(slice(at, at + 1, 1)).copy()
 
     def replace(
         self, rows: IntArray, items: Array | Encoded | Prepared, ids: IdArray, counts: Sequence[int] | None
@@ -333,10 +336,12 @@ class Column:
         first = self.buffer.rows
         if isinstance(items, Prepared):
             self.buffer.push_many(items, ids, counts, False)
+            self._view = None
+            self._rows.replace(rows, first)
         else:
             self.buffer.push(items, int(ids[0]))
-        self._view = None
-        self._rows.replace(rows, first)
+            self._view = None
+            self._rows.replace_one(int(rows[0]), first)
 
     def delete(self, rows: IntArray) -> None:
         """Remove rows (unique, of this version)."""

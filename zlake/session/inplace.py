@@ -12,7 +12,7 @@ from zlake.session import read, region
 from zlake.session.column import Column
 from zlake.session.prepare import forget_names
 from zlake.session.session import alone
-from zlake.session.update import check_rows, update_rows
+from zlake.session.update import check_rows, set_rows
 from zlake.types import Array, IntArray
 
 Operator = Callable[[Any, Any], Any]
@@ -92,7 +92,7 @@ def _rewrite(column: Column, rows: IntArray, change: Callable[[Any], Any], whole
     except _REFUSED as error:
         forget_names([column])
         raise SampleUpdateError(f"cannot update tensor {column.name!r}: {error}; nothing was changed") from error
-    update_rows(column.session, rows, {column.name: samples})
+    set_rows(column.session, rows, {column.name: samples})
 
 
 def _each_alone(change: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:

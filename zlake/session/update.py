@@ -34,6 +34,11 @@ def update_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[
         If a sample does not fit, or there are not as many samples as rows; nothing was changed. The cause is chained.
     """
     session.begin(*(session.columns[name] for name in values if name in session.columns))
+    set_rows(session, rows, values)
+
+
+def set_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[Any]]) -> None:
+    """Do what `update_rows` does, in a change that has begun."""
     ready: list[Ready] = []
     try:
         for name, samples in values.items():
@@ -77,7 +82,7 @@ def write_row(column: Column, row: int, value: Any) -> None:
     if row < 0:
         raise RowIndexError(f"row {row - length} is out of range for tensor {column.name!r} with {length} rows")
     if row < length:
-        update_rows(column.session, np.array([row]), {column.name: [value]})
+        set_rows(column.session, np.array([row]), {column.name: [value]})
     elif row > length and column.state.sequence:
         raise SampleUpdateError(f"row {row} lies beyond the end of sequence tensor {column.name!r} ({length} rows)")
     else:
