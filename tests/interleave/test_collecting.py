@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -161,6 +162,18 @@ def write_upon(name: str, row: int) -> Step:
     return Step(f"append {row} upon {name}", real, model, (RefNotFoundError,))
 
 
+def soon(name: str, step: Step) -> Step:
+    """A step that is taken as soon as there is a branch, if it comes to be in time."""
+
+    def real(ds: zlake.Dataset) -> Any:
+        for _ in range(20):
+            if name in ds.branches:
+                break
+        return step.real(ds)
+
+    return replace(step, real=real)
+
+
 def push(into: str, name: str = "main") -> Step:
     """Somebody pushes commits to the dataset: all, or the first."""
 
@@ -248,12 +261,18 @@ CASTS = {
         [[push("more", "early")], [push("elsewhere")], [collect()]], prepare=lost_push, steps=at_refs
     ),
     "push, append, gc": Cast([[push("theirs")], [collect(), append(1)]], prepare=lost_push),
-    "restore, write upon it, gc": Cast([[restore("old")], [write_upon("old", 1)], [collect()]], prepare=lost_branch),
+    "restore, write upon it, gc": Cast(
+        [[restore("old")], [soon("old", write_upon("old", 1))], [collect()]], prepare=lost_branch, steps=at_refs
+    ),
     "branch, write upon it, gc": Cast(
-        with_old(lambda c: [[branch_at("new", c)], [write_upon("new", 1)], [collect()]]), prepare=lost_branch
+        with_old(lambda c: [[branch_at("new", c)], [soon("new", write_upon("new", 1))], [collect()]]),
+        prepare=lost_branch,
+        steps=at_refs,
     ),
     "branch, merge of it, gc": Cast(
-        with_old(lambda c: [[branch_at("new", c)], [merge("new")], [collect()]]), prepare=lost_branch
+        with_old(lambda c: [[branch_at("new", c)], [soon("new", merge("new"))], [collect()]]),
+        prepare=lost_branch,
+        steps=at_refs,
     ),
     "merge of the past, append, gc": Cast(
         with_old(lambda c: [[merge(c, by_id=True)], [append(1)], [collect()]]), prepare=lost_branch
