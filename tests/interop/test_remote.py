@@ -43,7 +43,7 @@ def test_requests_for_a_part_of_a_shard(s3_bucket, s3_requests, monkeypatch):
     assert all(each.range for each in reads if "segments/" in each.key)
 
 
-def test_workers_open_the_dataset_by_themselves(s3_bucket):
+def test_workers_open_the_dataset_by_themselves(s3_bucket, fork_server):
     ds = zlake.empty(s3_bucket.url, creds=s3_bucket.creds)
     ds.create_tensor("x")
     ds.extend({"x": np.arange(1000.0).reshape(500, 2)})

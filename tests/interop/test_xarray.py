@@ -90,7 +90,7 @@ def test_a_tree_of_tensors_of_many_lengths_is_aligned(tmp_path):
 
 
 @pytest.mark.parametrize("scheduler", ["threads", "processes"])
-def test_dask(kinds, scheduler):
+def test_dask(kinds, scheduler, fork_server):
     wanted = kinds.dense.numpy().sum(axis=0) + 1
     with xr.open_zarr(kinds.zarr_store(), chunks={}) as found:
         lazy = found.dense.sum("sample") + 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-
 import pytest
 
 import zlake
@@ -11,9 +9,8 @@ from loader.datasets import fill
 
 
 @pytest.fixture(scope="package", autouse=True)
-def quick_workers():
-    """Let the fork server import PyTorch once, whichever test starts it."""
-    multiprocessing.set_forkserver_preload(["zlake.loader.torch"])
+def quick_workers(fork_server):
+    """Workers are forked with PyTorch in them."""
 
 
 @pytest.fixture(scope="package")

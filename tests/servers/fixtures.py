@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ class Bucket:
     name: str
     url: str
     creds: dict[str, str] | None
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """The server that forks workers: it imports PyTorch once for all of them, whichever test starts it."""
+    multiprocessing.set_forkserver_preload(["zlake.loader.torch"])
 
 
 @pytest.fixture(scope="session")
