@@ -123,13 +123,13 @@ def judge(dataset: Dataset, grace: float, now: float) -> Verdict:
     """Decide what a collector that reads the time ``now`` marks and deletes (7.10 steps 2 to 5)."""
     folder = dataset.folder
     assert not folder.keys("views")
-    held = leases(dataset, now)  # before the refs
     written: dict[Object, float] = defaultdict(float)
     for key in (key for kind in KINDS for key in folder.keys(kind)):
         kind, each, *_ = key.split("/")
         if is_id(each):
             written[kind, each] = max(written[kind, each], folder.written(key))
-    whole, partial = set[str](), set[str]()
+    held = leases(dataset, now)  # before the refs: who ends a lease has written a ref
+    whole, partial = set[str](), {lease.newest["snapshot"] for lease in held} - {None}
     for name, branch in dataset.refs("branch").items():
         named = {branch["commit"], branch["staged"]} - {None}
         if not branch.get("deleted", False):
@@ -137,7 +137,6 @@ def judge(dataset: Dataset, grace: float, now: float) -> Verdict:
         elif now - folder.written(f"refs/branches/{name}.json") < grace:
             partial |= named
     whole |= {tag["commit"] for tag in dataset.refs("tag").values() if not tag.get("deleted", False)}
-    partial |= {lease.newest["snapshot"] for lease in held} - {None}
     live = reached(dataset, whole) | reached(dataset, partial, FileNotFoundError)
     oldest = min((lease.began for lease in held if lease.newest.get("writing", False)), default=now + 1)
     candidates = {each for each, at in written.items() if each not in live and now - at >= grace and at < oldest}
@@ -149,24 +148,19 @@ def judge(dataset: Dataset, grace: float, now: float) -> Verdict:
     return Verdict(candidates, doomed, candidates - doomed - young)
 
 
-def reachable_again(dataset: Dataset, snapshots: set[str]) -> bool:
-    """Do what is asked of whoever holds a lease to name snapshots again (7.10); say whether they are whole."""
+def still_whole(dataset: Dataset, snapshot: str) -> bool:
+    """Say whether a snapshot that a lease keeps since a moment ago may be named by a ref again (7.10 steps 2 to 4)."""
     folder = dataset.folder
     now = folder.now(f"gc/probe-{new_id()}")
     if any(now - folder.written(key) < SWEEP for key in folder.keys("gc/sweeps")):
         return False
-    noted = [(key, objects) for key, _, objects in marks(dataset, now)]
-    if any(("commits", each) in objects for _, objects in noted for each in snapshots):
-        try:
-            whole = all(
-                folder.get(f"{kind}/{each}/zarr.json") is not None for kind, each in reached(dataset, snapshots)
-            )
-        except FileNotFoundError:
-            whole = False
-    else:
-        whole = all(folder.get(f"commits/{each}/zarr.json") is not None for each in snapshots)
-    if whole:
-        live = reached(dataset, snapshots) if noted else set()
-        for key in [key for key, objects in noted if objects & live]:
-            folder.delete(key)
-    return whole
+    noted = {key: objects for key, _, objects in marks(dataset, now)}
+    try:
+        live = reached(dataset, {snapshot})
+    except FileNotFoundError:
+        return False
+    if any(folder.get(f"{kind}/{each}/zarr.json") is None for kind, each in live):
+        return False
+    for key in [key for key, objects in noted.items() if objects & live]:
+        folder.delete(key)
+    return True

@@ -10,6 +10,7 @@ from tests.spec.second.dataset import Dataset, State, Tensor
 from tests.spec.second.diff import Changes, compare
 from tests.spec.second.documents import Body
 
+UNDECIDABLE = {"dtype", "ndim", "htype", "sequence", "sample_compression", "chunk_compression"}
 UNDECIDED = {"dtype": None, "ndim": None, "htype": "unspecified"}
 
 
@@ -55,12 +56,13 @@ def start(dataset: Dataset, one: str | None, other: str | None) -> State:
 
 
 def carry(
-    dataset: Dataset, base: State, new: State, onto: State, *, delete: bool = False
+    dataset: Dataset, base: State, new: State, onto: State, *, delete: bool = False, take: bool = False
 ) -> tuple[State, list[Conflict]]:
-    """Carry what lies between ``base`` and ``new`` over to a state (7.14 step 3); conflicts are decided for that state.
+    """Carry what lies between ``base`` and ``new`` over to a state (7.14 steps 3 and 4).
 
-    With ``delete`` tensors that the new state lacks are deleted (7.6); a merge keeps them. Class names that both sides
-    changed are a conflict here: to unite them (7.14) is left out.
+    Conflicts are decided for that state, with ``take`` for the new one. With ``delete`` tensors that the new state
+    lacks are deleted (7.6); a merge keeps them. Class names that both sides changed are a conflict here: to unite them
+    is left out.
     """
     ours, theirs = compare(dataset, base, new), compare(dataset, base, onto)
     result, conflicts = onto.copy(), list[Conflict]()
@@ -69,19 +71,22 @@ def carry(
         if mine is None:
             assert old is not None
             if delete and there is not None:
-                if theirs[key] or there.fields != old.fields:
+                if changed := theirs[key] or there.fields != old.fields:
                     conflicts.append(Conflict(there.fields["name"], None, "deleted here, changed there"))
-                else:
+                if take or not changed:
                     del result.tensors[key]
         elif there is not None:
-            conflicts += _rows(old or Tensor({}), mine, result.tensors[key], ours[key], theirs[key])
-            conflicts += _fields(old, mine, result.tensors[key])
+            conflicts += _rows(old or Tensor({}), mine, result.tensors[key], ours[key], theirs[key], take=take)
+            conflicts += _fields(old, mine, result.tensors[key], take=take)
         elif old is None:
             result.tensors[key] = mine.copy()
         elif ours[key] or mine.fields != old.fields:
             conflicts.append(Conflict(mine.fields["name"], None, "changed here, deleted there"))
-    conflicts += [Conflict(None, None, f"info {each!r}") for each in _members(base.info, new.info, result.info)]
-    conflicts += _names(onto, result)
+            if take:
+                result.tensors[key] = mine.copy()
+    info = _members(base.info, new.info, result.info, take=take)
+    conflicts += [Conflict(None, None, f"info {each!r}") for each in info]
+    conflicts += _names(onto, result, take=take)
     result.groups += [each for each in new.groups if each not in [*base.groups, *result.groups]]
     gone = {each for each in base.groups if each not in new.groups}
     gone -= {each for each in gone for name in result.named if name.startswith(f"{each}/")}
@@ -89,8 +94,8 @@ def carry(
     return result, conflicts
 
 
-def _names(onto: State, result: State) -> list[Conflict]:
-    """Take back what gave two tensors one name (2.4), and report it."""
+def _names(onto: State, result: State, *, take: bool) -> list[Conflict]:
+    """Take back what gave two tensors one name (2.4), or the tensor that had it, and report it."""
     found = list[Conflict]()
     while True:
         count = Counter(tensor.fields["name"] for tensor in result.tensors.values())
@@ -99,50 +104,44 @@ def _names(onto: State, result: State) -> list[Conflict]:
         if not twice:
             return found
         for key, name in twice.items():
-            if key not in there:
-                del result.tensors[key]
-            elif there[key] != name:
-                result.tensors[key].fields["name"] = there[key]
-            else:
+            if (there.get(key) == name) is not take:
                 continue
+            if take or key not in there:
+                del result.tensors[key]
+            else:
+                result.tensors[key].fields["name"] = there[key]
             found.append(Conflict(name, None, "the name of two tensors"))
 
 
-def _rows(old: Tensor, mine: Tensor, result: Tensor, ours: Changes, theirs: Changes) -> list[Conflict]:
-    there, found = dict(result.rows), list[int]()
+def _rows(old: Tensor, mine: Tensor, result: Tensor, ours: Changes, theirs: Changes, *, take: bool) -> list[Conflict]:
+    there = dict(result.rows)
     # an update to the content that the row had is none
     removed, updated = set(theirs.removed), {e for e in theirs.updated if there[e].content != old.rows[e].content}
-    for each in ours.added:
-        if each not in there:
-            result.rows[each] = mine.rows[each]
-        elif there[each].content != mine.rows[each].content:
-            found.append(each)
-    for each in ours.updated:
-        if mine.rows[each].content == old.rows[each].content:
-            continue
-        if each in removed or (each in updated and there[each].content != mine.rows[each].content):
-            found.append(each)
-        elif each not in updated:
-            result.rows[each] = mine.rows[each]
-    for each in ours.removed:
-        if each in updated:
-            found.append(each)
-        else:
-            result.rows.pop(each, None)
+    changed = [each for each in ours.updated if mine.rows[each].content != old.rows[each].content]
+    found = [each for each in ours.added if each in there and there[each].content != mine.rows[each].content]
+    found += [each for each in changed if each in updated and there[each].content != mine.rows[each].content]
+    found += [each for each in changed if each in removed]
+    found += [each for each in ours.removed if each in updated]
+    decided = set() if take else set(found)
+    taken = {*ours.added, *changed} - decided
+    # rows that are there stay where they are, the others come behind in the order of the new state
+    result.rows |= {each: row for each, row in mine.rows.items() if each in taken}
+    for each in set(ours.removed) - decided:
+        result.rows.pop(each, None)
     return [Conflict(result.fields["name"], each, "sample") for each in found]
 
 
-def _fields(old: Tensor | None, mine: Tensor, result: Tensor) -> list[Conflict]:
+def _fields(old: Tensor | None, mine: Tensor, result: Tensor, *, take: bool) -> list[Conflict]:
     before: Body = UNDECIDED if old is None else old.fields
     one, other = mine.fields, dict(result.fields)
     info = other.pop("info")
-    found = _members(before, {name: value for name, value in one.items() if name != "info"}, other)
-    found += [f"info {name!r}" for name in _members(before.get("info", {}), one["info"], info)]
+    found = _members(before, {name: value for name, value in one.items() if name != "info"}, other, take=take)
+    found += [f"info {name!r}" for name in _members(before.get("info", {}), one["info"], info, take=take)]
     result.fields = {**other, "info": info}
     return [Conflict(result.fields["name"], None, each) for each in found]
 
 
-def _members(before: Body, mine: Body, result: Body) -> list[str]:
+def _members(before: Body, mine: Body, result: Body, *, take: bool) -> list[str]:
     """Carry over each member of an object that was set or taken away; return those set differently on both sides."""
     absent, found = object(), list[str]()
 
@@ -155,8 +154,10 @@ def _members(before: Body, mine: Body, result: Body) -> list[str]:
             continue
         if there != old:
             found.append(name)
-        elif new is absent:
-            del result[name]
+        if there != old and not take:
+            continue
+        if new is absent:
+            result.pop(name, None)
         else:
             result[name] = new
     return found

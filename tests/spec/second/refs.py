@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.spec.second.dataset import Dataset
 from tests.spec.second.documents import BARE, GROUP, Body, new_id, sealed
-from tests.spec.second.garbage import Lease, reachable_again
+from tests.spec.second.garbage import Lease, still_whole
 from tests.spec.second.storage import Folder
 
 DAY = 86_400
@@ -92,15 +92,15 @@ def delete_branch(dataset: Dataset, name: str) -> None:
 
 
 def restore_branch(dataset: Dataset, name: str) -> None:
-    """Bring a deleted branch back, with what was staged on it, unless that was collected (4.3)."""
+    """Bring a deleted branch back, with what was staged on it, unless that was collected (4.3, 7.10)."""
     _refuse(dataset, "tag", name)
     before, data = dataset.ref("branch", name)
     if data is None or not before.get("deleted", False):
         raise RefError(f"no branch {name!r} was deleted")
-    named = {before["commit"], before["staged"]} - {None}
-    lease = Lease(dataset, before["staged"] or before["commit"], DAY)  # the staged snapshot reaches the commit
+    named = before["staged"] or before["commit"]
+    lease = Lease(dataset, named, DAY)  # a collector that begins now spares it
     try:
-        if not reachable_again(dataset, named):
+        if named is not None and not still_whole(dataset, named):
             raise RefError(f"what the branch {name!r} named was collected, or is being collected")
         _must_swap(dataset, name, data, swapped(before, deleted=False))
     finally:

@@ -11,7 +11,7 @@ import numpy as np
 from tests.spec.second.dataset import DEFAULTS, Dataset, Place, State, Tensor
 from tests.spec.second.diff import manifest
 from tests.spec.second.documents import GROUP, Body, new_id, sealed
-from tests.spec.second.merge import Conflict, carry, common_ancestors, start
+from tests.spec.second.merge import UNDECIDABLE, Conflict, carry, common_ancestors, start
 from tests.spec.second.refs import RefError, swap, swapped
 from tests.spec.second.segments import TEXTS
 from tests.spec.second.writing import extent_table, write_body, write_segment
@@ -84,8 +84,11 @@ class Writer:
         """Commit the changes and all that is staged (7.5); return the commit."""
         return self._save("commit", message, author, [])
 
-    def merge(self, other: str, message: str = "", author: str = "") -> str:
-        """Merge a commit into the branch (7.14); return the commit that the branch names then."""
+    def merge(self, other: str, message: str = "", author: str = "", *, take: bool | None = None) -> str:
+        """Merge a commit into the branch (7.14); return the commit that the branch names then.
+
+        Conflicts raise, unless they are to be decided for the other commit (``take``) or for the branch.
+        """
         while True:
             self._read()
             commit = self.document["commit"]
@@ -100,10 +103,9 @@ class Writer:
                     self.state = self.base.copy()
                     return other
                 continue
-            self.state, conflicts = carry(
-                self.dataset, start(self.dataset, commit, other), self.dataset.load(other), self.base
-            )
-            if conflicts:
+            base, new = start(self.dataset, commit, other), self.dataset.load(other)
+            self.state, conflicts = carry(self.dataset, base, new, self.base, take=bool(take))
+            if (take is None and conflicts) or any(conflict.what in UNDECIDABLE for conflict in conflicts):
                 self.state = self.base.copy()
                 raise ConflictError(conflicts)
             snapshot = self._snapshot("commit", message, author, [other])
