@@ -12,7 +12,7 @@ from hypothesis.stateful import rule
 from tests.model.base import equal_samples
 from tests.model.rows import PICK, WHO
 from tests.model.state import State
-from tests.model.threeway import Brought, Clash, bring, same
+from tests.model.threeway import Brought, Clash, UnclearError, bring, check_clear, same
 from tests.model.versions import VersionRules, chosen
 from tests.model.world import Branch
 from zlake.errors import BranchDeletedError, MergeConflictError, MergeMismatchError, StaleSessionError
@@ -104,10 +104,14 @@ class MergeRules(VersionRules):
             self.flush(who)
             return
         judge = Judge(how, pick >> 4, self.model_id)
-        if what == "merge":
-            self.merge(who, pick, judge, bool(flags & 1), flags > 5)
-        else:
-            self.replay(who, what, pick, judge)
+        try:
+            if what == "merge":
+                self.merge(who, pick, judge, bool(flags & 1), flags > 5)
+            else:
+                self.replay(who, what, pick, judge)
+        except UnclearError:  # before the call, when what it flushes first was noted already
+            self.acted.add(who)
+            self.ds[who].flush()
 
     @rule(
         acts=st.lists(st.sampled_from(QUARRELS), min_size=2, max_size=2),
@@ -303,12 +307,12 @@ class MergeRules(VersionRules):
             if not known.staged and known.commit in bases:
                 return Plan(moved=tip)
             start = self.world.meeting(known.commit, tip)
-            return self.one(bring(start, state, known.state, judge, deletions=deletions, force=force))
+            return self.one(self.bring(start, state, known.state, judge, deletions=deletions, force=force))
 
         if staged:  # what is staged there is committed, unless a conflict is seen before
             assert branch is not None
             start = self.world.meeting(writer.commit, tip)
-            tried = bring(start, state, writer.base, judge, deletions=deletions, force=force)
+            tried = self.bring(start, state, writer.base, judge, deletions=deletions, force=force)
             if tried.refused:
                 assert not self.call(who, act, Plan(refused=tried), judge)
                 return
@@ -336,6 +340,10 @@ class MergeRules(VersionRules):
             assert commit is not None
             self.world.add(name, commit, expected.made[0], tip)
         self.stand(who, name)
+
+    def bring(self, base: State, target: State, onto: State, judge: Judge, **options: bool) -> Brought:
+        check_clear(base, target)
+        return bring(base, target, onto, judge, **options)
 
     def one(self, brought: Brought) -> Plan:
         return Plan(refused=brought) if brought.refused else Plan([brought.state], asked=brought.asked)
@@ -399,10 +407,11 @@ class MergeRules(VersionRules):
         now = self.world.state_of(start)
         plan = Plan(moved=None if start == known.commit else start)
         for before, after in steps:
+            check_clear(before, after)
             if same(before, after):
                 plan.made.append(now)
                 continue
-            brought = bring(before, after, now, judge)
+            brought = self.bring(before, after, now, judge)
             plan.asked += brought.asked
             if brought.refused:
                 return Plan(refused=brought, asked=plan.asked)
@@ -413,7 +422,7 @@ class MergeRules(VersionRules):
             return plan
         old = self.world.state_of(known.commit)
         if known.staged and not same(old, known.state):
-            brought = bring(old, known.state, now, judge)
+            brought = self.bring(old, known.state, now, judge)
             plan.asked += brought.asked
             if brought.refused:
                 return Plan(refused=brought, asked=plan.asked)

@@ -18,12 +18,19 @@ Resolve = Callable[[Conflict], str | None]
 
 @dataclass(frozen=True)
 class Table:
-    """A tensor. ``rows`` maps sample ids to values, in the order of the rows."""
+    """A tensor. ``rows`` maps sample ids to values, in the order of the rows; ``settled`` says if it ever had any.
+
+    The first sample settles dtype and rank, which stay when it is gone.
+    """
 
     name: str
     kind: str
     rows: dict[int, int] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
+    settled: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settled", self.settled or bool(self.rows))
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,8 @@ class _Carry:
                 elif rows[sample_id] in (before, wanted) or self.conflict(was.name, sample_id) == "edit":
                     rows[sample_id] = wanted
         rows.update((i, value) for i, value in ours.rows.items() if i not in was.rows and i not in rows)
-        return Table(name, their.kind, rows, self._info(was.name, was.info, ours.info, their.info))
+        info = self._info(was.name, was.info, ours.info, their.info)
+        return replace(their, name=name, rows=rows, info=info, settled=ours.settled or their.settled)
 
     def _info(self, name: str, was: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
         merged = dict(theirs)

@@ -61,6 +61,18 @@ class Brought:
         return bool(self.left or self.unlike or self.names)
 
 
+class UnclearError(Exception):
+    """Some tensor has got its dtype and rank from samples that are gone again, which the model does not follow."""
+
+
+def check_clear(base: State, target: State) -> None:
+    """Raise if nothing but that may have become of a tensor between two states."""
+    for key in base.tables.keys() & target.tables.keys():
+        was, now = base.tables[key], target.tables[key]
+        if not was.rows and not now.rows and was.settled != now.settled:
+            raise UnclearError
+
+
 def same(a: State, b: State) -> bool:
     """Whether two states differ by no more than the order of their rows."""
     return a.info == b.info and _plain(a) == _plain(b)
@@ -148,7 +160,7 @@ class _Bring:
             self.named.append(key)
         info = self.info(was.name or ours.name, was.info, ours.info, theirs.info)
         rows = self.rows(was.name or ours.name, was.rows, ours.rows, theirs.rows)
-        self.tables[key] = replace(ours, name=name, info=info, rows=rows)
+        self.tables[key] = replace(ours, name=name, info=info, rows=rows, settled=ours.settled or theirs.settled)
 
     def rows(self, name: str, was: dict[int, int], ours: dict[int, int], theirs: dict[int, int]) -> dict[int, int]:
         made, back = dict(ours), {}

@@ -117,11 +117,10 @@ class VersionRules(DurableRules):
         if changes is None:
             return
         if writer.branch is not None and (changes or writer.staged is not None or writer.commit is None):
-            if writer.refused(self.world) is not None:
+            if writer.refused(self.world) is not None or writer.carried(self.world).must:
                 self.carry_off(who, name)
                 return
-            if not self.leave_committed(who, name):
-                return
+            self.leave_committed(who, name)
         else:
             self.carry_off(who, name)
             return
@@ -129,16 +128,14 @@ class VersionRules(DurableRules):
         writer.adopt(self.world, name)
         writer.flushed = False
 
-    def leave_committed(self, who: int, name: str) -> bool:
+    def leave_committed(self, who: int, name: str) -> None:
         """Make a branch and go there; what is staged or buffered on the one that is left is committed first."""
         writer = self.writers[who]
         left = writer.branch
         assert left is not None
         outcome = writer.carried(self.world)
         insists, empty = self.insists(who, False)
-        if not self.attempt(who, lambda: self.ds[who].checkout(name, create=True), None, outcome):
-            self.drop(who)
-            return False
+        self.ds[who].checkout(name, create=True)
         commit = self.ds[who].commit_id
         assert commit is not None
         if commit in self.world.commits:
@@ -148,7 +145,6 @@ class VersionRules(DurableRules):
             assert insists or not empty
             self.world.add(left, commit, outcome.state)
         writer.adopt(self.world, left)
-        return True
 
     def make_branch(self, name: str, branch: Branch) -> None:
         before = self.world.branches.get(name)
@@ -162,8 +158,7 @@ class VersionRules(DurableRules):
         """Take what a session knows, and what it has buffered, to a new branch, without a commit."""
         writer = self.writers[who]
         changes = writer.edit.changes
-        carried = writer.staged if writer.refused(self.world) is not None else None
-        assert carried is writer.staged
+        carried = writer.staged
         self.ds[who].checkout(name, create=True)
         self.make_branch(name, Branch(writer.commit, carried))
         branch = self.world.branches[name]
