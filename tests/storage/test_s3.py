@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from servers.fixtures import Bucket
@@ -243,3 +244,20 @@ def test_few_reads_in_flight_still_read_all(s3_bucket):
     store.create_many((f"{i}", b"%d" % i) for i in range(9))
     assert store.read_many([Request(str(i)) for i in range(9)]) == [b"%d" % i for i in range(9)]
     assert store.create("3", b"other") == Lost()
+
+
+def test_the_server_of_these_tests_lets_one_of_many_swaps_win(store, monkeypatch):
+    """Else tests of many writers would now and then lose what was acknowledged."""
+    from moto.s3.models import S3Backend
+
+    put = S3Backend.put_object
+
+    def slow(*given, **named):
+        time.sleep(0.02)
+        return put(*given, **named)
+
+    written = store.create("ref", b"nobody")
+    monkeypatch.setattr(S3Backend, "put_object", slow)
+    with ThreadPoolExecutor(6) as pool:
+        told = list(pool.map(lambda i: store.swap("ref", b"writer %d" % i, written.generation), range(6)))
+    assert [type(each) for each in told].count(Written) == 1
