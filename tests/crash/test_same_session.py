@@ -320,3 +320,27 @@ def test_what_was_flushed_counts_even_if_more_cannot_be_read(store: Store, fault
     faulty.fail(StorageUnavailableError("gone"), lambda operation: operation.key in infos, times=None)
     ds.x.append(np.full((2, 2), 10, np.int32))
     assert len(load(store).x) == len(ds.x) == 5
+
+
+@pytest.mark.parametrize("change", ["append", "extend", "extend what fits", "update"])
+def test_class_names_that_cannot_be_read_are_no_fault_of_a_sample(
+    store: Store, faulty: FaultStore, change: str
+) -> None:
+    """Nor is a row left out that fits."""
+    first = load(store)
+    first.create_tensor("many", htype="class_label", class_names=[f"class {i}" for i in range(2000)])
+    infos = set(store.list("pages/"))
+    first.many.append("class 3")
+    many = load(faulty).many
+    changes = {
+        "append": lambda: many.append("class 7"),
+        "extend": lambda: many.extend(["class 7"]),
+        "extend what fits": lambda: many.extend(["class 7"], ignore_errors=True),
+        "update": lambda: many.__setitem__(0, "class 7"),
+    }
+    faulty.fail(StorageUnavailableError("gone"), lambda operation: operation.key in infos)
+    with pytest.raises(StorageUnavailableError, match="gone"):
+        changes[change]()
+    changes[change]()
+    expected = [7] if change == "update" else [3, 7]
+    assert many.numpy().reshape(-1).tolist() == load(store).many.numpy().reshape(-1).tolist() == expected

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from zlake.errors import SampleAppendError, SampleExtendError, TensorDoesNotExistError, ZlakeError
 from zlake.samples import TensorSpec
 from zlake.session.column import Column
-from zlake.session.prepare import Ready, buffer, forget_names, prepare_row, prepare_rows
+from zlake.session.prepare import UNREADABLE, Ready, buffer, forget_names, prepare_row, prepare_rows
 from zlake.session.session import Session, alone
 
 _PROGRESS_ROWS = 1024
@@ -57,7 +57,7 @@ def append_row(
     try:
         for name, sample in row.items():
             ready.append(prepare_row(columns.get(name) or session.column(name), sample))
-    except TensorDoesNotExistError:
+    except (TensorDoesNotExistError, *UNREADABLE):
         forget_names(columns.values())
         raise
     except _REFUSED as error:
@@ -123,6 +123,9 @@ def append_sample(column: Column, sample: Any) -> None:
     column.session.begin(column)
     try:
         ready = prepare_row(column, sample)
+    except UNREADABLE:
+        forget_names([column])
+        raise
     except _REFUSED as error:
         forget_names([column])
         raise SampleAppendError(f"cannot append to tensor {column.name!r}: {error}; it is as it was") from error
@@ -178,6 +181,9 @@ def _prepare_columns(
     for name, values in given.items():
         try:
             ready.append(prepare_rows(session.columns[name], values, (specs or {}).get(name)))
+        except UNREADABLE:
+            forget_names(session.columns.values())
+            raise
         except _REFUSED as error:
             forget_names(session.columns.values())
             raise SampleExtendError(f"cannot append to tensor {name!r}: {error}; no tensor was changed") from error

@@ -10,7 +10,7 @@ import numpy as np
 from zlake.errors import InvalidOperationError, SampleUpdateError, ZlakeError
 from zlake.session import read, region
 from zlake.session.column import Column
-from zlake.session.prepare import forget_names
+from zlake.session.prepare import UNREADABLE, forget_names
 from zlake.session.session import alone
 from zlake.session.update import check_rows, set_rows
 from zlake.types import Array, IntArray
@@ -89,6 +89,9 @@ def _rewrite(column: Column, rows: IntArray, change: Callable[[Any], Any], whole
     try:
         check_rows(column, rows)
         samples = change(read.samples(column, rows).result())
+    except UNREADABLE:
+        forget_names([column])
+        raise
     except _REFUSED as error:
         forget_names([column])
         raise SampleUpdateError(f"cannot update tensor {column.name!r}: {error}; nothing was changed") from error

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from zlake.errors import SampleHtypeMismatchError
+from zlake.errors import FormatError, SampleHtypeMismatchError, StorageError
 from zlake.samples import ClassNames, Encoded, Prepared, TensorSpec, htype
 from zlake.session.column import Column
 from zlake.types import Array
+
+UNREADABLE: Final = (StorageError, FormatError)
+"""What no sample is to blame for: many class names lie in an object of their own, which is read when first needed."""
 
 
 @dataclass(frozen=True, slots=True)

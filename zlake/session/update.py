@@ -10,7 +10,7 @@ import numpy as np
 from zlake.errors import RowIndexError, SampleExtendError, SampleUpdateError, ZlakeError
 from zlake.session.append import extend_samples
 from zlake.session.column import Column
-from zlake.session.prepare import Ready, forget_names, keep_names, prepare_row, prepare_rows, settle
+from zlake.session.prepare import UNREADABLE, Ready, forget_names, keep_names, prepare_row, prepare_rows, settle
 from zlake.session.session import Session, alone
 from zlake.types import IntArray
 
@@ -49,6 +49,9 @@ def set_rows(session: Session, rows: IntArray, values: Mapping[str, Sequence[Any
             if len(samples) != len(rows):
                 raise RowIndexError(f"{len(rows)} rows are selected, but {len(samples)} samples given")
             ready.append(prepare_row(column, samples[0]) if len(rows) == 1 else prepare_rows(column, samples))
+    except UNREADABLE:
+        forget_names(session.columns.values())
+        raise
     except (ZlakeError, ValueError, TypeError) as error:
         forget_names(session.columns.values())
         raise SampleUpdateError(f"cannot update tensor {name!r}: {error}; nothing was changed") from error
