@@ -71,9 +71,9 @@ def carry(
         if mine is None:
             assert old is not None
             if delete and there is not None:
-                if changed := theirs[key] or there.fields != old.fields:
+                if theirs[key]:  # rows; a deletion goes over other changes of the tensor
                     conflicts.append(Conflict(there.fields["name"], None, "deleted here, changed there"))
-                if take or not changed:
+                if take or not theirs[key]:
                     del result.tensors[key]
         elif there is not None:
             conflicts += _rows(old or Tensor({}), mine, result.tensors[key], ours[key], theirs[key], take=take)
