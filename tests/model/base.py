@@ -123,6 +123,8 @@ class Machine(RuleBasedStateMachine):
         changes, refused, outcome = writer.edit.changes, writer.refused(self.world), writer.carried(self.world)
         if not self.attempt(who, act, None if changes is False else refused, outcome, sure=changes is True):
             return False
+        if changes is None and refused is None:  # had it nothing to flush it has not seen what others did
+            self.ds[who].refresh()
         if changes is not False:
             # the session may have gone elsewhere since it flushed
             name = writer.branch or self.made_by_itself(who)
