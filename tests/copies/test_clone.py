@@ -280,7 +280,9 @@ class TestSource:
         for prefix in ("segments/", "pages/", "commits/"):
             source, dest = memory(), memory()
             dataset(source, rich)
-            key = next(key for key in clone_keys(source) if key.startswith(prefix) and key.endswith("zarr.json"))
+            spare = source.read("refs/branches/lost.json")  # what a tombstone names may be gone
+            whole = (key for key in clone_keys(source) if key.startswith(prefix) and key.endswith("zarr.json"))
+            key = next(key for key in whole if key.split("/")[1].encode() not in spare)
             source.delete(key)
             with pytest.raises(DatasetCorruptError, match=key):
                 clone(repository(source), dest)
