@@ -102,6 +102,8 @@ CHANGES = {**SCENARIOS, **EXCHANGES, **COLLECTIONS}
 ALONE = {name for name, change in CHANGES.items() if change.unseen or change.collects}
 ALONE |= {*OPTIMIZE, *EXCHANGES, "tag", "delete_tag", "delete_branch", "restore_branch", "reset"}
 """They do not take in what others did to the branch that is open, or refuse to."""
+PAGED = {"update_many"}
+"""They fill pages as these are: in small ones hundreds, each of them an operation that goes wrong."""
 
 SURROUNDINGS = {
     "as it stands": Surroundings(),
@@ -120,4 +122,9 @@ SURROUNDINGS = {
 def cases(names: Iterable[str]) -> list[tuple[str, str]]:
     """Changes, each in all surroundings that it can happen in."""
     some = list(SURROUNDINGS.items())[: times(1)]
-    return [(name, each) for name in names for each, it in some if it.beside is nothing or name not in ALONE]
+    return [
+        (name, each)
+        for name in names
+        for each, it in some
+        if not (it.beside is not nothing and name in ALONE) and not (it.limits and name in PAGED)
+    ]
