@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import zlake
-from zlake.errors import MergeConflictError, MergeMismatchError
+from zlake.errors import ConflictError, MergeConflictError, MergeMismatchError
 
 _places = count()
 
@@ -167,3 +167,13 @@ def test_a_tensor_renamed_on_both_sides_joins_one_of_its_new_name(theirs: str) -
     assert ds.y.numpy().reshape(-1).tolist() == [7]
     assert ds.z.numpy().reshape(-1).tolist() == [8, 7]
     assert ds.verify(deep=True)
+
+
+def test_a_tensor_that_others_deleted_is_in_the_way_of_no_name() -> None:
+    ds = new("a")
+    other = zlake.load(ds.path)
+    other.delete_tensor("a")
+    other.create_tensor("b", dtype="int64")
+    with pytest.raises(ConflictError) as error:
+        ds.rename_tensor("a", "b")
+    assert [conflict[:2] for conflict in error.value.conflicts] == [("a", None)]

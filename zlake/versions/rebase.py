@@ -189,6 +189,7 @@ class _Rebase:
             del self.rows[key]
         elif not self.foreign:
             self.conflicts.add(conflict)
+            self.drop(key)  # the name that it would have is in nobody's way
         elif self._renamed(key, base) or self.conflicts.decide(conflict):
             self.bring(key)
         else:
