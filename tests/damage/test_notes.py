@@ -57,7 +57,7 @@ class Noted:
         self.clock.advance(3 * HOUR)
         ds.gc(HOUR)
         self.clock.advance(3 * HOUR)
-        self.store.create(paths.sweep_key("b" * 26), encode(GcSweep("b" * 26)))
+        self.store.create(paths.sweep_key("b" * 26), encode(GcSweep("b" * 26, "b" * 26)))
         self.clock.advance(HOUR)
         self.expected = read_documents(self.store)
         self.before = self.stored(self.store)

@@ -191,7 +191,7 @@ several = st.lists(ids, max_size=3, unique=True).map(tuple)
 marks = st.builds(d.GcMark, id=ids, commits=several, pages=several, segments=several).filter(
     lambda mark: bool(mark.commits or mark.pages or mark.segments)
 )
-sweeps = st.builds(d.GcSweep, id=ids)
+sweeps = st.builds(d.GcSweep, id=ids, began=ids)
 copyings = st.builds(
     d.Copying,
     write_id=ids,

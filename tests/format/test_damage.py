@@ -25,7 +25,7 @@ EXAMPLES: list[d.Document] = [
     d.InfoObject(ID, {"class_names": ["cat", "dog"], "n": 2}),
     d.Lease(ID, 3, snapshot=to_id(b"s" * 16), seconds=60, writing=True),
     d.GcMark(ID, commits=(ID,), segments=(ID, to_id(b"s" * 16))),
-    d.GcSweep(ID),
+    d.GcSweep(ID, ID),
     d.Copying(write_id=ID, source=ID, kind="copy", of="0a", cleared=True),
     d.IngestPlan(ID, ID, ID, "main", ID, "", "s3://bucket/data", public={"aws_region": "eu-1"}),
     d.Receipt(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -277,7 +278,7 @@ def test_leftovers_of_probes_and_collectors_go(lake: Lake) -> None:
     each = "b" * 26
     for key in (f"probe-{each}", f"gc/probe-{each}"):
         lake.store.create(key, b"x")
-    lake.store.create(paths.sweep_key(each), encode(GcSweep(each)))
+    lake.store.create(paths.sweep_key(each), encode(GcSweep(each, each)))
     lake.collect()
     assert lake.has(each) or f"probe-{each}" in set(lake.store.list())
     lake.time.advance(601)
@@ -402,11 +403,34 @@ class TestGuard:
     def test_what_is_being_deleted_is_refused(self, lake: Lake) -> None:
         commit = lake.commit(4)
         each = "b" * 26
-        lake.store.create(paths.sweep_key(each), encode(GcSweep(each)))
+        lake.store.create(paths.sweep_key(each), encode(GcSweep(each, each)))
         with pytest.raises(CollectedError, match="at this moment"):
             guard.check_swept(Objects(lake.store), commit, context=lake.context, patience=0)
         lake.time.advance(600)  # whoever wrote this is dead
         guard.check_swept(Objects(lake.store), commit, context=lake.context, patience=0)
+
+    @pytest.mark.parametrize(
+        ("first", "steps"),
+        [
+            (encode(GcSweep("b" * 26, "b" * 26)), "+c -b +d -c"),  # c goes on with what b began, d began since
+            (b"{}", "+d -b -d"),  # b may be anybody, so that d may go on with it
+        ],
+    )
+    def test_it_waits_for_who_was_at_work_already(self, lake: Lake, first: bytes, steps: str) -> None:
+        began = {"b": "b", "c": "b", "d": "d"}
+        commit, left = lake.commit(4), steps.split()
+        lake.store.create(paths.sweep_key("b" * 26), first)
+
+        def sleep(_: float) -> None:
+            what, name = left.pop(0)
+            key = paths.sweep_key(name * 26)
+            if what == "+":
+                lake.store.create(key, encode(GcSweep(name * 26, began[name] * 26)))
+            else:
+                lake.store.delete(key)
+
+        guard.check_swept(Objects(lake.store), commit, context=replace(lake.context, sleep=sleep))
+        assert not left
 
     def test_what_is_gone_is_refused(self, lake: Lake) -> None:
         staged = lake.stage(4)

@@ -328,6 +328,8 @@ class GcSweep(Struct, frozen=True, forbid_unknown_fields=True, tag_field="docume
     """A collector deletes, ``gc/sweeps/<id>.json``: written before it reads the refs, gone when it is done."""
 
     id: Id
+    began: Id
+    """Id of the first sweep that this call of the collector wrote, before it read any ref."""
 
 
 class Copying(Struct, frozen=True, forbid_unknown_fields=True, tag_field="document", tag="copying/1"):

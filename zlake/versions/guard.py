@@ -64,7 +64,8 @@ def check_swept(
     """
     store, context = objects.store, context or Context()
     end, pause = context.monotonic() + (PATIENCE if patience is None else patience), 0.05
-    while sweeps_now(store, context):
+    at_work = sweeps_now(store, context)
+    while at_work:
         if context.monotonic() >= end:
             raise CollectedError(
                 f"{store.url}: garbage is being collected at this moment, and {commit_id} may be a part of it; "
@@ -72,6 +73,8 @@ def check_swept(
             )
         context.sleep(pause)
         pause = min(1.0, pause * 2)
+        now = sweeps_now(store, context)
+        at_work = now if None in at_work | now else at_work & now  # who began since has read the lease
     marks = read_marks(store)
     if thorough or any(commit_id in mark.ids[paths.COMMITS] for mark in marks):
         found = check_whole(Objects(store), commit_id, known)  # memory may hold what is gone

@@ -106,7 +106,7 @@ class Sweep:
     def __init__(self, store: Store, context: Context) -> None:
         self._store = store
         self._context = context
-        self._key = ""
+        self._key = self._began = ""
         self._noted = -math.inf
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="zlake-sweep", daemon=True)
@@ -118,7 +118,8 @@ class Sweep:
 
     def _note(self) -> None:
         sweep_id, now, before = self._context.new_id(), self._context.monotonic(), self._key
-        self._store.create(paths.sweep_key(sweep_id), encode(GcSweep(sweep_id)))
+        self._began = self._began or sweep_id
+        self._store.create(paths.sweep_key(sweep_id), encode(GcSweep(sweep_id, self._began)))
         self._key, self._noted = paths.sweep_key(sweep_id), now
         if before:
             self._store.delete(before)
@@ -147,10 +148,22 @@ def sweeps(store: Store) -> list[ObjectInfo]:
     return [info for info in store.list_info(paths.GC_SWEEPS) if paths.is_dataset_key(info.key)]
 
 
-def sweeps_now(store: Store, context: Context) -> bool:
-    """Whether a collector may be deleting at this moment."""
+def sweeps_now(store: Store, context: Context) -> set[str | None]:
+    """Return the collectors that may be deleting at this moment, by what their sweeps say of when they began.
+
+    None stands for one of which that cannot be read: it may be any.
+    """
     found = sweeps(store)
     if not found:
-        return False
+        return set()
     now = storage_time(store, context)
-    return any(now - info.modified < limits.GC_SWEEP_SECONDS for info in found)
+    keys = [info.key for info in found if now - info.modified < limits.GC_SWEEP_SECONDS]
+    values = store.read_many([Request(key) for key in keys])
+    return {_began(key, data) for key, data in zip(keys, values, strict=True)}
+
+
+def _began(key: str, data: bytes | None) -> str | None:
+    with contextlib.suppress(FormatError):
+        if data is not None:  # else it is over, or goes on under another id
+            return decode(GcSweep, data, where=key, expected_id=key[len(paths.GC_SWEEPS) : -len(".json")]).began
+    return None
