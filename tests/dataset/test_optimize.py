@@ -226,6 +226,25 @@ def test_what_is_buffered_is_flushed_first() -> None:
     assert zlake.load("mem://optimize-block").x.numpy().ravel().tolist() == list(range(7))
 
 
+@pytest.mark.parametrize("what", ["optimize", "rechunk"])
+def test_tensors_that_others_renamed_or_deleted_meanwhile(what: str) -> None:
+    ds = zlake.empty(f"mem://{what}-renamed", overwrite=True)
+    for name in ("x", "gone"):
+        ds.create_tensor(name, dtype="int64")
+    for value in range(8):
+        ds.append({"x": value, "gone": value})
+    ds.commit("row by row")
+    other = zlake.load(ds.path)
+    other.rename_tensor("x", "y")
+    other.delete_tensor("gone")
+    with ds:
+        ds.x.append(8)
+        report = ds.optimize() if what == "optimize" else ds.rechunk(progressbar=False)
+    assert report.segments_before > report.segments_after == 1
+    assert list(ds.tensors) == ["y"]
+    assert ds.y.numpy().reshape(-1).tolist() == list(range(9))
+
+
 def test_named_tensors_and_groups() -> None:
     ds = zlake.empty("mem://optimize-named", overwrite=True)
     for name in ("x", "group/a", "group/b"):

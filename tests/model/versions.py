@@ -233,7 +233,7 @@ class VersionRules(DurableRules):
             self.ds[who].restore_branch(name)
             branch = self.world.branches[name]
             branch.deleted = False
-            branch.sequence += 2  # the tombstone is written anew first
+            branch.sequence += 1
             self.compare_branch(name)
 
     # ------------------------------------------------------------ reset

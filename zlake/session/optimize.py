@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -89,6 +89,7 @@ def optimize(
     what = "rechunk" if everything else "optimize"
     title = message or what.capitalize()
     _check(session, what, title, num_workers, scheduler)
+    keys = {session.column(name).key for name in names}  # which stay, whatever others rename
     session.drop_interrupted()
     session.recover()
     branch, before = str(session.head.branch), session.head.snapshot
@@ -96,23 +97,24 @@ def optimize(
     landed = landed_before(session, *doubt, partial(_landed, session, branch))
     if landed is not None:
         was, now = (each.id if each.kind == "commit" else "".join(each.parents) for each in (before, landed))
-        return _report(session, names, before, landed, None if was == now else now)
+        return _report(session, keys, before, landed, None if was == now else now)
     if session.changed:
         session.flush()
         before = session.head.snapshot
     session.keep()
     with tqdm(desc=what, unit="B", unit_scale=True, delay=1, disable=not progressbar) as bar:
-        moves = _Rewriting(session, num_workers, bar).run([session.column(name) for name in names], everything)
+        columns = [column for column in session.columns.values() if column.key in keys]
+        moves = _Rewriting(session, num_workers, bar).run(columns, everything)
     if not moves:
-        return _report(session, names, before, before, None)
+        return _report(session, keys, before, before, None)
     with noting(session, *doubt), session.advising():
         made = session.repository.compact(session.head, moves, title, committing.default_author())
     if made is None:  # others have rewritten or removed all these rows
         session.go_on(session.repository.head(branch))
-        return _report(session, names, before, before, None)
+        return _report(session, keys, before, before, None)
     head, commit = made
     session.go_on(head)
-    return _report(session, names, before, head.snapshot, commit)
+    return _report(session, keys, before, head.snapshot, commit)
 
 
 def _check(session: Session, what: str, title: str, num_workers: Any, scheduler: str) -> None:
@@ -139,9 +141,9 @@ def _landed(session: Session, branch: str, error: CommitStateUnknownError) -> Sn
 
 
 def _report(
-    session: Session, names: Sequence[str], before: Snapshot, after: Snapshot, commit: str | None
+    session: Session, keys: Collection[str], before: Snapshot, after: Snapshot, commit: str | None
 ) -> OptimizeReport:
-    was, now = (_Layout(session, snapshot, names) for snapshot in (before, after))
+    was, now = (_Layout(session, snapshot, keys) for snapshot in (before, after))
     return OptimizeReport(
         commit,
         was.segments,
@@ -155,8 +157,7 @@ def _report(
 class _Layout:
     """Where rows of some tensors lie at a version."""
 
-    def __init__(self, session: Session, snapshot: Snapshot, names: Sequence[str]) -> None:
-        keys = {session.columns[name].key for name in names if name in session.columns}
+    def __init__(self, session: Session, snapshot: Snapshot, keys: Collection[str]) -> None:
         self.extents = 0
         self.bytes: dict[tuple[str, str], int] = {}
         for state in snapshot.tensors:
