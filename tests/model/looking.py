@@ -119,7 +119,10 @@ class LookRules(MergeRules):
         if swaps and branch.staged is not None:
             branch.staged = replace(branch.staged)  # another staged snapshot, which holds the same
         if ds._session.head.ref.sequence == branch.sequence:
+            flushed = writer.flushed
             self.stand(who, name)
+            if flushed and not report:
+                writer.flushed = None  # where there was nothing to write, nothing was looked at
         self.acted |= {0, 1}
 
 
