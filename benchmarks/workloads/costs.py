@@ -163,7 +163,8 @@ def requests(peer: Any, job: Job) -> Result:
     first = ds.commits[-1]["commit"]
     commits = counted(one_commit)
     extra = {
-        "tag, writes": counted(lambda: ds.tag("v1", first), "create", "swap"),
+        "tag, writes": counted(lambda: ds.tag("v1"), "create", "swap"),
+        "tag of a past commit, writes": counted(lambda: ds.tag("v0", first), "create", "swap"),
         "branch, writes": counted(lambda: ds.checkout("other", create=True), "create", "swap"),
     }
     for what, address in (("branch", "other"), ("commit", first), ("tag", "v1")):
