@@ -93,7 +93,7 @@ def optimize(
     session.drop_interrupted()
     session.recover()
     branch, before = str(session.head.branch), session.head.snapshot
-    doubt = (what, f"{branch} {sorted(names)}")
+    doubt = (what, f"{branch} {sorted(keys)}")
     landed = landed_before(session, *doubt, partial(_landed, session, branch))
     if landed is not None:
         was, now = (each.id if each.kind == "commit" else "".join(each.parents) for each in (before, landed))
