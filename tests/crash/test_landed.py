@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import zlake
-from tests.crash.scenarios import create, few_rows, load, row
+from tests.crash.scenarios import load, row
 from tests.crash.test_same_session import labels
 from zlake import errors, limits
 from zlake.errors import (
@@ -21,7 +20,6 @@ from zlake.errors import (
     VersionControlError,
     WriteStateUnknownError,
 )
-from zlake.storage import open_store
 from zlake.storage.store import Lost, Store
 from zlake.testing import FaultStore, on
 
@@ -43,15 +41,6 @@ class Slow(FaultStore):
 
     def arrive(self) -> Any:
         return self.store.swap(*self.late[-1])
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    store = open_store("mem://landed")
-    store.delete_prefix()
-    few_rows(create(store))
-    yield store
-    store.delete_prefix()
 
 
 def doubt(slow: Slow) -> CommitStateUnknownError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 import zlake
-from tests.crash.scenarios import CONTEXT, create, few_rows, load, row
+from tests.crash.scenarios import CONTEXT, load, row
 from zlake.errors import (
     CommitStateUnknownError,
     SampleAppendError,
@@ -20,20 +19,10 @@ from zlake.errors import (
     WriteStateUnknownError,
 )
 from zlake.session import append
-from zlake.storage import open_store
 from zlake.storage.store import Store
 from zlake.testing import FaultStore, on
 
 FULL = StorageFullError("no space is left")
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    store = open_store("mem://same-session")
-    store.delete_prefix()
-    few_rows(create(store))
-    yield store
-    store.delete_prefix()
 
 
 @pytest.fixture

@@ -121,6 +121,11 @@ _OWNED: Final = re.compile(
 _NOTE: Final = re.compile(rf"({GC_MARKS}|{GC_SWEEPS}){_ID}\.json|{GC_PROBES}{_ID}", re.ASCII)
 
 
+def name_of(key: str, folder: str) -> str:
+    """Return the name or id that the key of a document ``<folder><name>.json`` gives it."""
+    return key[len(folder) : -len(".json")]
+
+
 def is_dataset_key(key: str) -> bool:
     """Whether a key is one that objects of datasets have, and practically nothing else."""
     for folder in (COMMITS, PAGES, SEGMENTS, VIEWS):
@@ -128,5 +133,5 @@ def is_dataset_key(key: str) -> bool:
             return is_id(key[len(folder) :].partition("/")[0])
     for folder in (BRANCHES, TAGS):
         if key.startswith(folder) and key.endswith(".json"):
-            return not ref_problem(key[len(folder) : -len(".json")])
+            return not ref_problem(name_of(key, folder))
     return key in (root_key(), copying_key()) or lease_of(key) is not None or _NOTE.fullmatch(key) is not None

@@ -95,10 +95,10 @@ def _reached(source: Repository, named: dict[str, bytes]) -> Reach:
     dead: list[str] = []
     for key, data in named.items():
         if key.startswith(paths.TAGS):
-            tag = refs.parse_tag(source.store, key[len(paths.TAGS) : -len(".json")], data)
+            tag = refs.parse_tag(source.store, paths.name_of(key, paths.TAGS), data)
             (dead if tag.deleted else live).append(tag.commit)
         else:
-            ref = refs.parse_branch(source.store, key[len(paths.BRANCHES) : -len(".json")], data)
+            ref = refs.parse_branch(source.store, paths.name_of(key, paths.BRANCHES), data)
             (dead if ref.deleted else live).extend(i for i in (ref.commit, ref.staged) if i is not None)
     found = reach(source.objects, live)
     for tip in dead:

@@ -54,7 +54,7 @@ def read_marks(store: Store) -> list[Mark]:
     found = []
     for info, data in _read(store, paths.GC_MARKS):
         ids = no_ids()
-        mark_id = info.key[len(paths.GC_MARKS) : -len(".json")]
+        mark_id = paths.name_of(info.key, paths.GC_MARKS)
         with contextlib.suppress(FormatError):
             mark = decode(GcMark, data, where=info.key, expected_id=mark_id)
             for folder, named in zip(KINDS, (mark.commits, mark.pages, mark.segments), strict=True):
@@ -165,5 +165,5 @@ def sweeps_now(store: Store, context: Context) -> set[str | None]:
 def _began(key: str, data: bytes | None) -> str | None:
     with contextlib.suppress(FormatError):
         if data is not None:  # else it is over, or goes on under another id
-            return decode(GcSweep, data, where=key, expected_id=key[len(paths.GC_SWEEPS) : -len(".json")]).began
+            return decode(GcSweep, data, where=key, expected_id=paths.name_of(key, paths.GC_SWEEPS)).began
     return None

@@ -191,7 +191,7 @@ def tag_names(store: Store) -> list[str]:
 
 
 def _names(store: Store, prefix: str) -> list[str]:
-    names = (key[len(prefix) : -len(".json")] for key in store.list(prefix) if key.endswith(".json"))
+    names = (paths.name_of(key, prefix) for key in store.list(prefix) if key.endswith(".json"))
     return sorted(name for name in names if not ref_problem(name))
 
 

@@ -113,7 +113,7 @@ def _refs(store: Store) -> Iterator[tuple[str, bool, ObjectInfo, bytes]]:
             continue  # something that another tool left
         if folder is None:
             raise CollectionRefusedError(f"{store.url}: {key!r} is a ref of a kind that this zlake does not know")
-        name = key[len(folder) : -len(".json")]
+        name = paths.name_of(key, folder)
         if not ref_problem(name):
             listed.append((name, folder == paths.TAGS, info))
     for start in range(0, len(listed), limits.READS_IN_FLIGHT):
